@@ -1,0 +1,42 @@
+# `make demo` and `make test` are all the set-up there is: both create the virtual environment they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test check format bench schemas clean
+.DELETE_ON_ERROR:
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or later is needed; name one with: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) \
+	  || { echo "python3 cannot make virtual environments; on Debian: apt install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[sim]' --group test --group check --group bench
+	@touch $@
+
+demo: $(STAMP)  ## lint and plan a fixture cluster, and print both
+	-$(BIN)/calico-lint fixtures/specs/mistakes.yaml --kops-version 1.12.3
+	$(BIN)/calico-lint fixtures/specs/upgrade-new.yaml --from fixtures/specs/upgrade-old.yaml --kops-version 1.12.3 --from-kops-version 1.10.1
+	$(BIN)/calico-sim plan fixtures/specs/upgrade-new.yaml --from fixtures/specs/upgrade-old.yaml --kops-version 1.12.3 --from-kops-version 1.10.1
+
+test: $(STAMP)  ## all tests; what needs ../shared is skipped where it is missing
+	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal
+
+check: $(STAMP)  ## style, types, and generated files against their sources
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m schemas.build --check
+
+format: $(STAMP)  ## write what check would ask for
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/python -m schemas.build
+
+bench: $(STAMP)  ## paired benchmarks; figures are ratios, see bench/README.md
+	$(BIN)/python -m bench
+
+clean:
+	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
