@@ -13,6 +13,7 @@ from calico_lint.kops.releases import (
     describe_minors,
     infer_releases,
     newest_of_minor,
+    parse_kubernetes,
     parse_release,
     parse_semver,
 )
@@ -61,6 +62,28 @@ def test_order_is_that_of_semver() -> None:
 @pytest.mark.parametrize("text", [None, 1.3, "1.3", "1.3.4.5", "x", "1.03.4", ""])
 def test_semver_needs_three_numbers(text: object) -> None:
     assert parse_semver(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("1.30.2", "1.30.2"),
+        ("v1.30.2", "1.30.2"),
+        ("1.30", "1.30.0"),
+        ("1", "1.0.0"),
+        (" 1.9.11 ", "1.9.11"),
+        ("1.30.0-beta.1", "1.30.0-beta.1"),
+        ("https://storage.googleapis.com/kubernetes-release/release/v1.18.3", "1.18.0"),
+        ("latest", None),
+        ("1.30-beta.1", None),
+        ("", None),
+        (1.3, None),
+        (None, None),
+    ],
+)
+def test_kubernetes_versions_are_read_as_kops_reads_them(text: object, version: str | None) -> None:
+    parsed = parse_kubernetes(text)
+    assert (str(parsed) if parsed else None) == version
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ OLDEST_RECOMMENDED_KUBERNETES: dict[int, int] = {
     31: 28, 32: 29, 33: 29, 34: 31, 35: 31, 36: 33,
 }  # fmt: skip
 
-_SEMVER = re.compile(
+_SEMVER = (
     r"v?(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(?:\.(0|[1-9][0-9]*))?"
     r"(?:-([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?(?:\+[0-9A-Za-z.-]+)?\Z"
 )
@@ -75,10 +75,37 @@ class Version:
 
 def parse_semver(text: object) -> Version | None:
     """`[v]X.Y.Z[-pre][+build]`, all three numbers present, as kOps reads versions; None if it is not that."""
-    match = _SEMVER.match(text) if isinstance(text, str) else None
+    if not isinstance(text, str):
+        return None
+    # Nearly every version is three plain numbers: the pattern need not even be compiled for them.
+    parts = text.removeprefix("v").split(".")
+    if len(parts) == 3 and all(part.isascii() and part.isdigit() and str(int(part)) == part for part in parts):
+        return Version(int(parts[0]), int(parts[1]), int(parts[2]))
+    match = re.match(_SEMVER, text)
     if match is None or match.group(3) is None:
         return None
     return Version(int(match.group(1)), int(match.group(2)), int(match.group(3)), match.group(4) or "")
+
+
+_TOLERANT = r"\s*v?([0-9]+)(?:\.([0-9]+)(?:\.([0-9]+)(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?)?)?\s*\Z"
+
+
+def parse_kubernetes(text: object) -> Version | None:
+    """`kubernetesVersion` as kOps reads it: missing numbers are 0, and the URL of a release counts as its minor.
+
+    None if kOps cannot read it either. Source: ParseKubernetesVersion, pkg/apis/kops/util/versions.go@release-1.36
+    (semver.ParseTolerant, then the URL).
+    """
+    if not isinstance(text, str):
+        return None
+    exact = parse_semver(text)
+    if exact is not None:
+        return exact
+    match = re.match(_TOLERANT, text)
+    if match is not None:
+        return Version(int(match[1]), int(match[2] or 0), int(match[3] or 0), match[4] or "")
+    match = re.search(r"/v1\.([0-9]+)\.", text)
+    return Version(1, int(match[1])) if match is not None else None
 
 
 class ReleaseError(ValueError):
@@ -126,7 +153,7 @@ def parse_release(text: str) -> Releases:
     Outside the known releases the nearest table applies, and `note` says so. Raises ReleaseError with
     what is accepted if the text does not parse.
     """
-    match = _SEMVER.match(text.strip())
+    match = re.match(_SEMVER, text.strip())
     if match is None:
         raise ReleaseError(f"{text!r} is not a kOps version: give X.Y or X.Y.Z, for example 1.36 or 1.36.2")
     major, minor, patch, pre = int(match[1]), int(match[2]), match[3], match[4] or ""
@@ -151,15 +178,18 @@ def takes_kubernetes(kops_minor: int, kubernetes_minor: int) -> bool:
 def infer_releases(kubernetes: Version | None, since: int | None = None, until: int | None = None) -> Releases:
     """The releases that could apply a spec with this Kubernetes version.
 
-    `since` and `until` are the minors between which everything written in the spec exists. They narrow
-    the range, but never to nothing: what is written then is wrong for every release that takes this
+    `since` and `until` are the minors between which everything written in the spec exists. Each narrows the
+    range if it leaves something of it: otherwise what is written is wrong for every release that takes this
     Kubernetes, and rules say so.
     """
     minors = list(NEWEST_PATCH)
     if kubernetes is not None and kubernetes.major == 1:
         minors = [minor for minor in minors if takes_kubernetes(minor, kubernetes.minor)] or minors
-    narrowed = [minor for minor in minors if (since or 0) <= minor <= (until or NEWEST_MINOR)]
-    return Releases(tuple(newest_of_minor(minor) for minor in narrowed or minors), given=False)
+    if since is not None:
+        minors = [minor for minor in minors if minor >= since] or minors
+    if until is not None:
+        minors = [minor for minor in minors if minor <= until] or minors
+    return Releases(tuple(newest_of_minor(minor) for minor in minors), given=False)
 
 
 def describe_minors(minors: list[int]) -> str:

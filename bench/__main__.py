@@ -1,0 +1,20 @@
+"""`python -m bench`: all benchmarks, as Markdown."""
+
+from __future__ import annotations
+
+import platform
+import sys
+
+from bench import bench_engine, bench_lint
+
+
+def main() -> None:
+    """Name the machine, then run every benchmark."""
+    print(f"Python {platform.python_version()}, {platform.machine()}, {sys.platform}\n")
+    bench_lint.main()
+    print()
+    bench_engine.main()
+
+
+if __name__ == "__main__":
+    main()

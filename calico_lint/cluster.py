@@ -1,0 +1,271 @@
+"""Documents -> Cluster: as written, and with the defaults that kOps would fill in.
+
+Paths below `spec` are named as in v1alpha2; `Cluster.at` finds them in v1alpha3 too.
+"""
+
+from __future__ import annotations
+
+from calico_lint.kops import calico as calico_table
+from calico_lint.kops import etcd as etcd_table
+from calico_lint.kops.releases import Version, parse_kubernetes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from calico_lint.yaml_source import Document, Node, Path
+
+API_GROUPS = ("kops.k8s.io", "kops")
+CLUSTER_LABEL = "kops.k8s.io/cluster"
+
+# The networking options of kOps, by their v1alpha2 key. v1alpha3 spells three of them differently.
+CNI_KEYS = (
+    "classic", "kubenet", "external", "cni", "kopeio", "weave", "flannel", "calico", "canal", "kuberouter",
+    "romana", "amazonvpc", "cilium", "lyftvpc", "gce", "kindnet",
+)  # fmt: skip
+_V1ALPHA3_CNI = {"kubeRouter": "kuberouter", "amazonVPC": "amazonvpc", "gcp": "gce"}
+
+# v1alpha2 path -> where v1alpha3 keeps it, newest place first (the structs moved in 1.24, 1.26 and 1.28).
+_V1ALPHA3_PATHS: dict[str, tuple[tuple[str, ...], ...]] = {
+    **{
+        key: (("networking", key), (key,))
+        for key in (
+            "networkCIDR", "additionalNetworkCIDRs", "networkID", "subnets", "topology", "egressProxy",
+            "nonMasqueradeCIDR", "podCIDR", "serviceClusterIPRange", "tagSubnets",
+        )
+    },
+    "isolateMasters": (("networking", "isolateControlPlane"), ("isolateMasters",)),
+    "kubernetesApiAccess": (("api", "access"), ("kubernetesAPIAccess",)),
+    "masterPublicName": (("api", "publicName"), ("masterPublicName",)),
+    "additionalSans": (("api", "additionalSANs"), ("additionalSANs",)),
+    "masterKubelet": (("controlPlaneKubelet",), ("masterKubelet",)),
+    "configBase": (("configStore", "base"), ("configBase",)),
+    "secretStore": (("configStore", "secrets"), ("secretStore",)),
+    "keyStore": (("configStore", "keypairs"), ("keyStore",)),
+    "project": (("cloudProvider", "gce", "project"), ("project",)),
+}  # fmt: skip
+
+
+def is_kops(document: Document) -> bool:
+    """Whether the document's apiVersion is of a kOps group."""
+    api_version = document.api_version
+    return api_version is not None and api_version.partition("/")[0] in API_GROUPS
+
+
+class Setting:
+    """A value in force: what is written (`node`), or a default with its source."""
+
+    __slots__ = ("node", "source", "value")
+
+    def __init__(self, value: str, node: Node | None, source: str) -> None:
+        self.value = value
+        self.node = node
+        self.source = source
+
+    @property
+    def written(self) -> bool:
+        """Whether the user wrote the value."""
+        return self.node is not None
+
+
+class InstanceGroup:
+    """One InstanceGroup document."""
+
+    __slots__ = ("document", "root", "spec")
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.root = document.root
+        self.spec = self.root.get("spec")
+
+    @property
+    def name(self) -> str | None:
+        """`metadata.name`."""
+        return self.document.name
+
+    @property
+    def cluster_label(self) -> str | None:
+        """The name of the cluster that the group belongs to, from its label."""
+        node = self.root.get("metadata", "labels", CLUSTER_LABEL)
+        return node.value if node is not None and isinstance(node.value, str) else None
+
+    @property
+    def role(self) -> str:
+        """`ControlPlane` (also written Master), `Node`, `APIServer`, `Bastion`; Node where it is missing or odd."""
+        node = self.spec.get("role") if self.spec else None
+        role = node.value if node is not None and isinstance(node.value, str) else "Node"
+        lowered = role.lower()
+        if lowered in ("master", "controlplane", "control-plane"):
+            return "ControlPlane"
+        return {"bastion": "Bastion", "apiserver": "APIServer"}.get(lowered, "Node")
+
+    def _size(self, key: str) -> int | None:
+        node = self.spec.get(key) if self.spec else None
+        value = node.value if node is not None else None
+        return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+    @property
+    def min_size(self) -> int:
+        """`minSize`; where it is missing kOps creates 1 control-plane node or 2 others."""
+        size = self._size("minSize")
+        if size is None:
+            size = 1 if self.role == "ControlPlane" else 2
+            largest = self._size("maxSize")
+            size = size if largest is None else min(size, largest)
+        return size
+
+    @property
+    def max_size(self) -> int:
+        """`maxSize`, at least `min_size`."""
+        size = self._size("maxSize")
+        return self.min_size if size is None else max(size, self.min_size)
+
+
+class Cluster:
+    """One Cluster document and the InstanceGroups that belong to it. Everything here is as written.
+
+    `old` is the same cluster as it is today, where that was given.
+    """
+
+    __slots__ = ("api", "document", "groups", "old", "root", "spec")
+
+    def __init__(self, document: Document, groups: Iterable[InstanceGroup] = ()) -> None:
+        self.document = document
+        self.groups = tuple(groups)
+        self.old: Cluster | None = None
+        self.root = document.root
+        self.spec = self.root.get("spec")
+        self.api = (document.api_version or "").partition("/")[2]
+
+    @property
+    def name(self) -> str | None:
+        """`metadata.name`."""
+        return self.document.name
+
+    def paths(self, path: str) -> tuple[Path, ...]:
+        """Where a v1alpha2 path below `spec` may stand in this document, the current place first."""
+        head, _, rest = path.partition(".")
+        tail = tuple(rest.split(".")) if rest else ()
+        if self.api == "v1alpha3" and head in _V1ALPHA3_PATHS:
+            return tuple((*place, *tail) for place in _V1ALPHA3_PATHS[head])
+        return ((head, *tail),)
+
+    def at(self, path: str) -> Node | None:
+        """The node at a v1alpha2 path below `spec` (`networking.calico.mtu`), or None."""
+        if self.spec is None:
+            return None
+        for place in self.paths(path):
+            node = self.spec.get(*place)
+            if node is not None:
+                return node
+        return None
+
+    def text(self, path: str) -> str | None:
+        """The value at a path if it is non-empty text."""
+        node = self.at(path)
+        return node.value if node is not None and isinstance(node.value, str) and node.value else None
+
+    @property
+    def kubernetes(self) -> Version | None:
+        """`kubernetesVersion` where it parses."""
+        return parse_kubernetes(self.text("kubernetesVersion"))
+
+    @property
+    def networking(self) -> Node | None:
+        """`spec.networking`."""
+        return self.spec.get("networking") if self.spec else None
+
+    @property
+    def calico(self) -> Node | None:
+        """`spec.networking.calico`, also when it is empty or null."""
+        return self.networking.get("calico") if self.networking else None
+
+    def cni_nodes(self) -> Iterator[tuple[str, Node]]:
+        """(v1alpha2 key, node) of every networking option that is set; a null option is not set."""
+        if self.networking is None or not isinstance(self.networking.value, dict):
+            return
+        for node in self.networking:
+            key = _V1ALPHA3_CNI.get(str(node.key), str(node.key)) if self.api == "v1alpha3" else str(node.key)
+            if key in CNI_KEYS and node.value is not None:
+                yield key, node
+
+    @property
+    def cni(self) -> str | None:
+        """The first networking option, by its v1alpha2 key."""
+        return next((key for key, _ in self.cni_nodes()), None)
+
+    @property
+    def cloud(self) -> str | None:
+        """`aws`, `gce`, ...: the text of v1alpha2, the key of v1alpha3's object."""
+        node = self.spec.get("cloudProvider") if self.spec else None
+        if node is None:
+            return None
+        if isinstance(node.value, dict):
+            return next((str(key) for key in node.value), None)
+        return node.value if isinstance(node.value, str) else None
+
+    @property
+    def major_version_v3(self) -> bool:
+        """Whether `networking.calico.majorVersion: v3` is written."""
+        return self.text("networking.calico.majorVersion") == "v3"
+
+    @property
+    def ipv6_only(self) -> bool:
+        """An IPv6-only cluster: nonMasqueradeCIDR is IPv6. Source: pkg/apis/kops/cluster.go@release-1.36:1037."""
+        return ":" in (self.text("nonMasqueradeCIDR") or "")
+
+    @property
+    def etcd_clusters(self) -> tuple[Node, ...]:
+        """The members of `spec.etcdClusters` that are mappings."""
+        node = self.spec.get("etcdClusters") if self.spec else None
+        return tuple(child for child in node if isinstance(child.value, dict)) if node is not None else ()
+
+    @property
+    def first_etcd(self) -> Node | None:
+        """`etcdClusters[0]`, whatever its name: the etcd that kOps checks for Calico and points Calico at."""
+        node = self.spec.get("etcdClusters") if self.spec else None
+        first = node.get(0) if node is not None else None
+        return first if first is not None and isinstance(first.value, dict) else None
+
+    def etcd_provider(self, etcd: Node, kops: Version) -> Setting:
+        """`Manager` or `Legacy` for one etcd cluster."""
+        node = etcd.get("provider")
+        if node is not None and isinstance(node.value, str) and node.value:
+            return Setting(node.value, node, "written")
+        kubernetes = self.kubernetes or Version(1, kops.minor)
+        manager = etcd.get("manager")
+        has_block = manager is not None and manager.value is not None
+        return Setting(
+            etcd_table.default_provider(kops, kubernetes, has_manager_block=has_block), None, "ETCD@1.11:49-57"
+        )
+
+    def etcd_version(self, etcd: Node, kops: Version) -> Setting:
+        """The etcd version in force for one etcd cluster: written, or the default of this kOps."""
+        node = etcd.get("version")
+        if node is not None and isinstance(node.value, str) and node.value:
+            return Setting(node.value.removeprefix("v"), node, "written")
+        kubernetes = self.kubernetes or Version(1, kops.minor)
+        version, source = etcd_table.default_version(kops, kubernetes, self.etcd_provider(etcd, kops).value)
+        return Setting(version, None, source)
+
+    def manifest(self, kops: Version) -> calico_table.Manifest | None:
+        """The Calico manifest that this kOps applies; None without a readable kubernetesVersion or a manifest."""
+        if self.kubernetes is None:
+            return None
+        return calico_table.manifest(kops, self.kubernetes, major_version_v3=self.major_version_v3)
+
+    def node_count(self) -> tuple[int, int]:
+        """(sum of minSize, sum of maxSize) over all groups but bastions."""
+        groups = [group for group in self.groups if group.role != "Bastion"]
+        return sum(group.min_size for group in groups), sum(group.max_size for group in groups)
+
+
+class Pair:
+    """An upgrade: the spec as it is today and as it will be."""
+
+    __slots__ = ("new", "old", "old_kops")
+
+    def __init__(self, old: Cluster, new: Cluster, old_kops: Version | None) -> None:
+        self.old = old
+        self.new = new
+        self.old_kops = old_kops  # the kOps that last updated the old spec, if the user said so
