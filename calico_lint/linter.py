@@ -6,6 +6,7 @@ import re
 
 from calico_lint import rules
 from calico_lint.cluster import Cluster, InstanceGroup, Pair, is_kops
+from calico_lint.kops.etcd import MANAGER, manager_supports
 from calico_lint.kops.releases import Releases, infer_releases
 from calico_lint.rules.core import Hit, finding_of, findings_of
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from calico_lint.finding import Finding
+    from calico_lint.kops.releases import Version
     from calico_lint.rules.core import Rule
     from calico_lint.yaml_source import Document, Node, Source
 
@@ -257,7 +259,7 @@ def _join_groups(units: list[_Unit]) -> None:
 
 
 def _infer(cluster: Cluster | None, members: Iterable[Document]) -> Releases:
-    """The releases that could apply these documents, from the Kubernetes version and the fields written."""
+    """The releases that could apply these documents, from the Kubernetes version and from what is written."""
     field_bounds = rules.load("fields").field_bounds
     since: int | None = None
     until: int | None = None
@@ -265,7 +267,23 @@ def _infer(cluster: Cluster | None, members: Iterable[Document]) -> Releases:
         first, last = field_bounds(member)
         since = first if since is None else max(since, first or since)
         until = last if until is None else min(until, last or until)
-    return infer_releases(cluster.kubernetes if cluster else None, since, until)
+    releases = infer_releases(cluster.kubernetes if cluster else None, since, until)
+    if cluster is not None:
+        fitting = tuple(release for release in releases.candidates if _runs_etcd(cluster, release))
+        releases = Releases(fitting or releases.candidates, given=False)
+    return releases
+
+
+def _runs_etcd(cluster: Cluster, release: Version) -> bool:
+    """Whether this release runs the etcd versions that are written: a value, like a field, tells its release."""
+    supported = manager_supports(release)
+    for etcd in cluster.etcd_clusters:
+        version = cluster.etcd_version(etcd, release)
+        if supported is None or not version.written or cluster.etcd_provider(etcd, release).value != MANAGER:
+            continue
+        if version.value not in supported:
+            return False
+    return True
 
 
 # --- rules ----------------------------------------------------------------------------------------------

@@ -63,6 +63,7 @@ _FLOAT = r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z"
 _INT = r"([-+]?)(?:0[xX]([0-9a-fA-F]+)|0[oO]?([0-7]+)|0[bB]([01]+)|(0|[1-9][0-9]*))\Z"
 _TIMESTAMP = r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:\Z|[Tt ][0-9])"
 _FIRST_OF_NUMBER = frozenset("+-.0123456789")
+_LONGEST_NUMBER = 1000  # digits; Python refuses to convert more than 4300, and no spec has more than 20
 _INT64_MIN, _UINT64_MAX = -(2**63), 2**64 - 1
 
 
@@ -78,10 +79,10 @@ def resolve_plain(text: str) -> Value:
         return text
     if text.isascii() and text.isdigit() and len(text) < 19 and (text[0] != "0" or text == "0"):
         return int(text)
-    if text.count(".") > 1 or "/" in text or ":" in text:
+    if text.count(".") > 1 or "/" in text or ":" in text or len(text) > _LONGEST_NUMBER:
         return text  # versions, addresses, times: no number has these
     if text[0] == ".":
-        return float(text) if re.match(_FLOAT, text) else text
+        return _float(text)
     if re.match(_TIMESTAMP, text):
         return text
     plain = text.replace("_", "")
@@ -100,9 +101,15 @@ def resolve_plain(text: str) -> Value:
         # A signed literal goes through ParseInt alone; ParseUint takes no sign.
         if _INT64_MIN <= number <= (_UINT64_MAX if not sign else 2**63 - 1):
             return number
-    if re.match(_FLOAT, plain):
-        return float(plain)
-    return text
+    value = _float(plain)
+    return text if value is plain else value
+
+
+def _float(text: str) -> float | str:
+    """The number, or the text itself where Go's ParseFloat refuses it: no number, or out of range."""
+    if not re.match(_FLOAT, text) or float(text) in (float("inf"), float("-inf")):
+        return text
+    return float(text)
 
 
 def resolve_tagged(tag: str, text: str) -> Value:

@@ -76,6 +76,10 @@ def rules(source: Source) -> list[str]:
         (".", "."),
         ("+.5e1", 5.0),
         ("us-test-1a", "us-test-1a"),
+        ("1e400", "1e400"),  # out of range for Go
+        ("9" * 5000, "9" * 5000),
+        ("_1", "_1"),
+        ("1__0", 10),
     ],
 )
 def test_plain_scalars_are_read_as_go_yaml_reads_them(text: str, value: object) -> None:

@@ -26,7 +26,7 @@ OLDEST_RECOMMENDED_KUBERNETES: dict[int, int] = {
 }  # fmt: skip
 
 _SEMVER = (
-    r"v?(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(?:\.(0|[1-9][0-9]*))?"
+    r"v?(0|[1-9][0-9]{0,17})\.(0|[1-9][0-9]{0,17})(?:\.(0|[1-9][0-9]{0,17}))?"
     r"(?:-([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?(?:\+[0-9A-Za-z.-]+)?\Z"
 )
 
@@ -73,13 +73,17 @@ class Version:
         return f"Version({self})"
 
 
+def _is_plain_number(part: str) -> bool:
+    return part.isascii() and part.isdigit() and len(part) < 19 and (part[0] != "0" or part == "0")
+
+
 def parse_semver(text: object) -> Version | None:
     """`[v]X.Y.Z[-pre][+build]`, all three numbers present, as kOps reads versions; None if it is not that."""
     if not isinstance(text, str):
         return None
     # Nearly every version is three plain numbers: the pattern need not even be compiled for them.
     parts = text.removeprefix("v").split(".")
-    if len(parts) == 3 and all(part.isascii() and part.isdigit() and str(int(part)) == part for part in parts):
+    if len(parts) == 3 and all(map(_is_plain_number, parts)):
         return Version(int(parts[0]), int(parts[1]), int(parts[2]))
     match = re.match(_SEMVER, text)
     if match is None or match.group(3) is None:
@@ -87,7 +91,9 @@ def parse_semver(text: object) -> Version | None:
     return Version(int(match.group(1)), int(match.group(2)), int(match.group(3)), match.group(4) or "")
 
 
-_TOLERANT = r"\s*v?([0-9]+)(?:\.([0-9]+)(?:\.([0-9]+)(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?)?)?\s*\Z"
+_TOLERANT = (
+    r"\s*v?([0-9]{1,18})(?:\.([0-9]{1,18})(?:\.([0-9]{1,18})(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?)?)?\s*\Z"
+)
 
 
 def parse_kubernetes(text: object) -> Version | None:
@@ -104,7 +110,7 @@ def parse_kubernetes(text: object) -> Version | None:
     match = re.match(_TOLERANT, text)
     if match is not None:
         return Version(int(match[1]), int(match[2] or 0), int(match[3] or 0), match[4] or "")
-    match = re.search(r"/v1\.([0-9]+)\.", text)
+    match = re.search(r"/v1\.([0-9]{1,4})\.", text)
     return Version(1, int(match[1])) if match is not None else None
 
 

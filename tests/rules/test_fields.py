@@ -202,7 +202,7 @@ def test_missing(text: str, expected: list[str]) -> None:
         (CALICO.format("vxlanMode: Always"), {}, (22, None)),
         (CALICO.format("encapsulationMode: none"), {}, (23, None)),
         (CALICO.format("majorVersion: v3"), {"api": "kops/v1alpha2"}, (11, None)),
-        (CALICO.format("majorVersion: v2"), {"api": "kops/v1alpha2"}, (20, None)),
+        (CALICO.format("majorVersion: v2"), {"api": "kops/v1alpha2"}, (11, None)),
         (CALICO.format("nosuch: 1, vxlanMode: x"), {}, (22, None)),
         ("role: APIServer", IG, (21, None)),
         ("topology: {dns: {type: None}}", {}, (26, None)),  # before 1.19 nobody looked, but nobody wrote it either

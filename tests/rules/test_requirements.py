@@ -37,7 +37,11 @@ MAJOR = "spec.networking.calico.majorVersion"
         (spec("1.11.10", V2), "1.14.1", {("S3", "info", MAJOR)}),
         (spec("1.11.10", V3), "1.14.1", set()),
         (spec("1.12.10", V2), "1.12.3", set()),
-        (spec("1.12.1", V2), "1.11.1", {("S3", "info", MAJOR)}),  # kOps 1.11 has no manifest on the Kubernetes datastore
+        (
+            spec("1.12.1", V2),
+            "1.11.1",
+            {("S3", "info", MAJOR)},
+        ),  # kOps 1.11 has no manifest on the Kubernetes datastore
         (spec("1.12.10", V3), "1.12.3", {("S3", "info", MAJOR)}),
         (spec("1.19.7", V3), "1.19.3", {("S3", "info", MAJOR)}),
         (spec("1.20.1", V3), "1.20.3", {("S3", "warning", MAJOR)}),
