@@ -1,7 +1,5 @@
 """`python -m calico_lint`."""
 
-import sys
+from calico_lint.cli import program
 
-from calico_lint.cli import main
-
-sys.exit(main())
+program()

@@ -152,6 +152,21 @@ def test_standard_input(here: Path) -> None:
     assert b"c.yaml:" in result.stdout
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full here")
+def test_a_report_that_cannot_be_written_is_a_failure(here: Path) -> None:
+    with open("/dev/full", "wb") as full:
+        command = [sys.executable, "-m", "calico_lint", "good.yaml", "--kops-version", "1.30"]
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert result.returncode == 2
+    assert b"could not be written: No space left" in result.stderr
+
+
+def test_a_reader_that_goes_away_is_no_failure(here: Path) -> None:
+    command = f"{sys.executable} -m calico_lint --list-rules | head -1 >/dev/null; exit ${{PIPESTATUS[0]}}"
+    result = subprocess.run(["bash", "-c", command], capture_output=True, check=False)
+    assert (result.returncode, result.stderr) == (0, b"")
+
+
 def test_an_unreadable_file_does_not_hide_the_others(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("missing.yaml", "bad.yaml") == 2
     captured = capsys.readouterr()
