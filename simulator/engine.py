@@ -1,0 +1,18 @@
+"""One run of one scenario, event by event."""
+
+from __future__ import annotations
+
+from simulator.protocol.cluster import Cluster
+from simulator.scenario import Scenario
+from simulator.trace import Trace
+
+__all__ = ["Trace", "run"]
+
+
+def run(scenario: Scenario) -> Trace:
+    """Simulate a scenario to its end (rules R1-R21 of the scenario format).
+
+    The same scenario gives the same trace, on every machine. A migration that stalls is a result, not an error.
+    All times in the trace are integer microseconds after t_apply.
+    """
+    return Cluster(scenario).run()

@@ -1,0 +1,134 @@
+"""The cluster in which the actors meet: the wiring, and the question whether the upgrade is complete (R2)."""
+
+from __future__ import annotations
+
+from simulator.protocol.bgp import BgpMesh
+from simulator.protocol.clock import Clock, Moment, Phase, Story
+from simulator.protocol.completion import CompletionJob
+from simulator.protocol.controllers import Controllers
+from simulator.protocol.daemonset import DaemonSet
+from simulator.protocol.datastore import Datastore
+from simulator.protocol.faults import Faults
+from simulator.protocol.kubelet import ImagePuller
+from simulator.protocol.node import Node
+from simulator.protocol.operator import schedule_faults_and_actions
+from simulator.scenario import Scenario
+from simulator.timing import MICRO, NodeTiming
+from simulator.trace import Ending, NodeTrace, Trace
+
+
+class Cluster:
+    """All actors of one run, on one clock. `rolling`: from v3 to v3, without a migration."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        settings = scenario.cluster
+        self.scenario = scenario
+        self.timing = scenario.timing
+        self.rolling = settings.rolling
+        self.probe_at_start = settings.kubernetes_at_least(1, 21)  # R14
+        self.trace = Trace(scenario, [NodeTrace() for _ in range(settings.nodes)])
+        self.clock = Clock(max(settings.nodes, len(scenario.faults) + len(scenario.operator)))
+        self.faults = Faults(scenario.faults)
+        self.datastore = Datastore(self)
+        self.mesh = BgpMesh(self, settings.nodes, scenario.timing["bgp_session"])
+        stages = zip(*(scenario.stages[name] for name in NodeTiming._fields), strict=True)
+        ranks = {index: rank for rank, index in enumerate(settings.order)}
+        self.nodes = [Node(self, index, ranks[index], NodeTiming(*values)) for index, values in enumerate(stages)]
+        self.daemonset = DaemonSet(self, [self.nodes[index] for index in settings.order])
+        self.controllers = Controllers(self)
+        self.job = CompletionJob(self)
+        self.finished = self.clock.event()
+        self._unsettled = settings.nodes
+
+    def run(self) -> Trace:
+        """Run to the end (R2)."""
+        for node in self.nodes:
+            node.pod.run_old()
+        schedule_faults_and_actions(self)
+        self.clock.process(self.controllers.run())
+        if not self.rolling:
+            self.job.create()
+        self.daemonset.request_sync()
+        if self.scenario.horizon is not None:
+            self.clock.call(self.scenario.horizon, self.clock.priority(Phase.END), self._stop)
+        else:
+            self.clock.process(self._stop_when_idle())
+        self.clock.run(until=self.finished)
+        if self.trace.completed or self.scenario.horizon is not None:
+            self.trace.end = self.clock.now
+        self.trace.ending = self._ending()
+        return self.trace
+
+    def record(self, actor: str, node: str | None, event: str) -> None:
+        """Write an event of this instant into the trace."""
+        self.trace.record(self.clock.now, actor, node, event)
+
+    # Completion ----------------------------------------------------------------------------------------------
+
+    def node_progressed(self, node: Node) -> None:
+        """A node has Felix in sync or the CNI plugin for the first time."""
+        if node.exists and node.settled:
+            self._unsettled -= 1
+            self.check_complete()
+
+    def node_removed(self, node: Node) -> None:
+        """A node that no longer exists is not waited for."""
+        if not node.settled:
+            self._unsettled -= 1
+        self.check_complete()
+
+    def check_complete(self) -> None:
+        """Stop at the end of this instant if nothing is missing any more (R2; `total` in section 7)."""
+        trace = self.trace
+        finished = trace.rollout if self.rolling else trace.complete
+        if self._unsettled == 0 and finished is not None and trace.controllers_sync is not None:
+            trace.completed = True
+            self.clock.call(0, self.clock.priority(Phase.END), self._stop)
+
+    def _stop(self) -> None:
+        if not self.finished.triggered:
+            self.finished.succeed()
+
+    def _stop_when_idle(self) -> Story[None]:
+        """Without a horizon, stop when nothing new has happened for longer than any wait.
+
+        After the last instant named in the scenario, an actor that is not done goes on to something it has not
+        done before, waits for others, or repeats itself with the same outcome for ever. A turn is never longer
+        than all durations together, and there are only so many new things: the run ends.
+        """
+        scenario, trace = self.scenario, self.trace
+        named = [time for fault in scenario.faults for time in (fault.at, fault.start, fault.until)]
+        named += [action.at for action in scenario.operator]
+        newest = max((time for time in named if time is not None), default=0)
+        objects = scenario.cluster.resources + scenario.cluster.ipam
+        patience = sum(scenario.crash_ladder) + sum(scenario.image_ladder) + sum(map(max, scenario.stages.values()))
+        patience += sum(scenario.timing.values()) * (1 + scenario.timing["failure_threshold"])
+        patience += objects * MICRO * MICRO // min(scenario.stages["store_rate"])
+        seen: set[tuple[str, str | None, str]] = set()
+        read = 0
+        while self.clock.now - newest <= patience:
+            yield Moment(self.clock, patience, self.clock.priority(Phase.END))
+            for event in trace.events[read:]:
+                if event[1:] not in seen:
+                    seen.add(event[1:])
+                    newest = max(newest, event.time)
+            read = len(trace.events)
+        self._stop()
+
+    def _ending(self) -> Ending:
+        """The state in which the run stopped."""
+        nodes = [node for node in self.nodes if node.exists]
+        pullers: list[tuple[ImagePuller, int | None]] = [(self.controllers.puller, None), (self.job.puller, None)]
+        pullers += [(node.pod.puller, node.index) for node in nodes if node.up]
+        waiting = [(image, index) for puller, index in pullers for image in puller.waiting]
+        return Ending(
+            not_ready=sum(not node.up for node in nodes),
+            waiting_pulls=waiting,
+            crash_looping=[node.index for node in nodes if node.pod.crash_looping],
+            migrating=any(node.pod.migrating for node in nodes),
+            past_init=any(node.pod.past_init for node in nodes),
+            v1_ready=self.datastore.v1_ready,
+            v3_empty=self.datastore.v3_empty,
+            job_failed=self.job.failed,
+            image_mismatch=self.job.image_mismatch,
+        )

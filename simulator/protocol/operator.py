@@ -1,0 +1,66 @@
+"""Faults that happen at an instant, and the operator's actions, as listed in the scenario (sections 3 and 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from simulator.protocol.clock import Moment, Phase, Story
+from simulator.scenario import Action, Fault
+
+if TYPE_CHECKING:
+    from simulator.protocol.cluster import Cluster
+    from simulator.protocol.node import Node
+
+
+def schedule_faults_and_actions(cluster: Cluster) -> None:
+    """Put them on the clock. Within an instant: nodes go off and on, then faults, then actions as listed (R1)."""
+    scenario, clock = cluster.scenario, cluster.clock
+    windows: dict[int, list[tuple[int, Fault]]] = {}
+    # A node is off from the first moment of its window: an init container that ends with it cannot be killed.
+    for rank, fault in enumerate(sorted(scenario.faults, key=lambda fault: fault.kind != "node_not_ready")):
+        priority = clock.priority(Phase.FAULT, rank)
+        if fault.kind == "node_not_ready" and fault.node is not None and fault.until != fault.start:
+            windows.setdefault(fault.node, []).append((rank, fault))
+        elif fault.kind == "init_killed" and fault.node is not None and fault.at is not None:
+            node = cluster.nodes[fault.node]
+            clock.call(fault.at, priority, lambda node=node: node.pod.kill_init())  # type: ignore[misc]
+        elif fault.kind == "needed_error":
+            clock.call(fault.start, priority, cluster.datastore.announce)
+    for index, own in windows.items():
+        clock.process(_power(cluster.nodes[index], sorted(own, key=lambda entry: entry[1].start)))
+    for rank, action in enumerate(scenario.operator, start=len(scenario.faults)):
+        clock.call(action.at, clock.priority(Phase.FAULT, rank), _effect(cluster, action))
+
+
+def _power(node: Node, windows: list[tuple[int, Fault]]) -> Story[None]:
+    """A node goes off and comes back, window after window (R6)."""
+    clock = node.cluster.clock
+    for rank, fault in windows:
+        priority = clock.priority(Phase.FAULT, rank)
+        yield Moment(clock, fault.start - clock.now, priority)
+        node.go_down()
+        if fault.until is None:
+            return
+        yield Moment(clock, fault.until - clock.now, priority)
+        node.come_back()
+
+
+def _effect(cluster: Cluster, action: Action) -> Callable[[], None]:
+    """What an action does, at once."""
+    store, job = cluster.datastore, cluster.job
+    node = cluster.nodes[action.node] if action.node is not None else None
+    effects: dict[str, Callable[[], None]] = {
+        "abort": lambda: store.set_ready(True),
+        "delete_v3_data": store.delete_objects,
+        "complete": store.set_open,
+        "recreate_job": job.recreate,
+    }
+    if node is not None:
+        effects |= {"delete_node": node.remove, "delete_pod": lambda: node.replace_pod() if node.exists else None}
+
+    def act() -> None:
+        cluster.record("operator", node.name if node else None, action.kind)
+        effects[action.kind]()
+
+    return act

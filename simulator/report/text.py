@@ -1,0 +1,285 @@
+"""A plan for people: the verdict first, then the windows, the steps, the risks and what the numbers rest on."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TextIO
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from calico_lint import __version__
+from calico_lint.report.text import render as render_findings
+from calico_lint.yaml_source import Source
+from simulator.plan import BLOCKED, GO, NEVER_COMPLETES, OVER_BUDGET, TWO_FREEZES, UNDECIDED, duration
+from simulator.scenario import V2_TO_V3
+
+if TYPE_CHECKING:
+    from simulator.plan import Plan, Window
+
+MEANWHILE = (
+    "Running pods, Services and existing policies go on meanwhile; a deleted pod stays Terminating, and a waiting one "
+    "starts within 15 s of the end."
+)
+"""CNI ADD and DEL fail (calico.go:93-100, 348-355 of cni-plugin v1.11.8); kubelet tries again after 10 to 15 s."""
+
+_SENTENCES = {
+    "scheduling_block": "No new pod starts",
+    "policy_freeze_enforcement": "No policy change takes effect",
+}
+
+PIPE_WIDTH = 100
+"""Columns where there is no terminal to ask."""
+
+# What a spec says is text: `[red]` is no style, `:tada:` no picture.
+_PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
+
+_VERDICTS = {
+    GO: ("GO", "bold white on green"),
+    OVER_BUDGET: ("OVER BUDGET", "bold white on red"),
+    UNDECIDED: ("UNDECIDED", "bold black on yellow"),
+    NEVER_COMPLETES: ("NEVER COMPLETES", "bold white on red"),
+    BLOCKED: ("BLOCKED", "bold white on red"),
+}
+
+_WINDOWS = {
+    "scheduling_block": "no new pod starts",
+    "policy_freeze_enforcement": "no policy change takes effect",
+    "policy_freeze_conversion": "  of it not even stored",
+    "policy_freeze_controllers_init": "  of it counted by kOps' page",
+    "node_policy_staleness_max": "one node's policies stand still, at most",
+    "node_felix_gap_max": "one node has no calico-node, at most",
+    "total": "everything, from kops update on",
+}
+"""The windows in the order of the report. The indented ones are parts of the one above."""
+
+
+def write(plan: Plan, sources: Mapping[str, Source], command: str, file: TextIO | None = None) -> None:
+    """Print a plan. `sources` are the files by path, for excerpts; `command` is how this plan is made again."""
+    out: TextIO = file or sys.stdout
+    if out.isatty():
+        _Report(plan, Console(file=out, **_PLAIN), encoding=out.encoding).write(sources, command)
+        return
+    # Files and pipes get no colours and no blanks at the ends of lines; COLUMNS is honoured there too.
+    buffer = io.StringIO()
+    width = None if os.environ.get("COLUMNS") else PIPE_WIDTH
+    console = Console(file=buffer, width=width, color_system=None, **_PLAIN)
+    _Report(plan, console, encoding=out.encoding).write(sources, command)
+    out.writelines(f"{line.rstrip()}\n" for line in buffer.getvalue().splitlines())
+
+
+class _Report:
+    """One report being written."""
+
+    def __init__(self, plan: Plan, console: Console, encoding: str | None) -> None:
+        self.plan = plan
+        self.console = console
+        self.unicode = (encoding or "utf-8").lower().startswith("utf")
+
+    def write(self, sources: Mapping[str, Source], command: str) -> None:
+        """All parts, in the order in which they matter at night."""
+        self.verdict()
+        if self.plan.verdict == BLOCKED and self.plan.lint.findings:
+            self.console.print()
+            # The linter's own report, with its own colours.
+            self.console.out(
+                render_findings(self.plan.lint, sources, color=self.console.is_terminal and not self.console.no_color),
+                highlight=False,
+                end="",
+            )
+        if self.plan.windows:
+            self.windows()
+            self.steps()
+            self.causes()
+            self.risks()
+        self.notes(command)
+
+    # --- parts
+
+    def verdict(self) -> None:
+        plan, upgrade = self.plan, self.plan.upgrade
+        label, style = _VERDICTS[plan.verdict]
+        line = Text.assemble((f" {label} ", style), "  ", (_shown(plan.cluster.name or "the cluster"), "bold"))
+        before = f"Calico {upgrade.calico_from}" if upgrade.calico_from else "today's Calico"
+        line.append(f": {before} → {upgrade.calico_to}, {plan.nodes} node{'s' if plan.nodes > 1 else ''}")
+        line.append(f", Kubernetes {plan.cluster.kubernetes}, kOps {plan.kops}")
+        self.console.print(line)
+        self.console.print(_sentence(plan.reason))
+        if plan.verdict == NEVER_COMPLETES:
+            self.console.print("Once it hangs, end it by hand:")
+            self.commands(next(risk.recovery for risk in plan.risks if risk.probability == 1.0))
+        for name, text in _SENTENCES.items():
+            window = plan.windows.get(name)
+            if window is None or window.summary.maximum == 0 or window.summary.p50 is None:
+                continue
+            sentence = Text.assemble(f"{text} for ", (duration(window.summary.p50), "bold"))
+            sentence.append(f" (P90 {_cell(window, 'p90')})")
+            if window.start_p50 is not None:
+                sentence.append(f", from {duration(window.start_p50)} after `kops update` on")
+            self.console.print(sentence.append("."))
+        if upgrade.protocol != V2_TO_V3 and plan.windows:
+            gap = plan.windows["node_policy_staleness_max"].summary.p90
+            self.console.print(
+                "New pods start all the time, and nothing freezes the policies of the whole cluster: they stand "
+                f"still on one node at a time{f', for {duration(gap)} at most (P90)' if gap is not None else ''}."
+            )
+
+    def windows(self) -> None:
+        plan = self.plan
+        scale = max(
+            (value for window in plan.windows.values() for value in (window.summary.p99, window.summary.p90) if value),
+            default=1.0,
+        )
+        # What the label and three quantiles such as `59 min 59 s` leave.
+        room = min(30, self.console.width - max(map(len, _WINDOWS.values())) - 3 * 13 - 4)
+        table = self.table()
+        table.add_column("How long")
+        if room >= 8:
+            table.add_column("", width=room, no_wrap=True)
+        for name in ("P50", "P90", "P99"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for name, label in _WINDOWS.items():
+            window = plan.windows.get(name)
+            if window is None or (name == "scheduling_block" and window.summary.maximum == 0):
+                continue
+            style = "bold" if name in ("scheduling_block", "policy_freeze_enforcement") else ""
+            cells = [_cell(window, quantile) for quantile in ("p50", "p90", "p99")]
+            bar = [self.bar(window, scale, room)] if room >= 8 else []
+            table.add_row(Text(label, style=style), *bar, *cells)
+        self.part(table)
+        if plan.upgrade.protocol == V2_TO_V3:
+            self.console.print(Text(f"{MEANWHILE} {TWO_FREEZES}", style="dim"))
+        self.precision()
+
+    def precision(self) -> None:
+        """How far the numbers can be trusted."""
+        plan = self.plan
+        name = "scheduling_block" if plan.upgrade.protocol == V2_TO_V3 else "total"
+        window = plan.windows[name]
+        parts = []
+        interval = window.summary.intervals["p90"]
+        if interval is not None and interval[0] is not None:
+            upper = "never" if interval[1] is None else duration(interval[1])
+            parts.append(f"{plan.options.replications} runs give that P90 as {duration(interval[0])} to {upper} (95%)")
+        given = window.given_timings
+        if given["p50"] is not None and given["p90"] is not None:
+            parts.append(
+                f"if the profile's medians were exactly right it would be {duration(given['p90'])} "
+                f"(P50 {duration(given['p50'])})"
+            )
+        if parts:
+            self.console.print(Text(f"{_WINDOWS[name].strip().capitalize()}: {'; '.join(parts)}.", style="dim"))
+
+    def bar(self, window: Window, scale: float, room: int) -> Text:
+        """P50 solid, on to P90 lighter, on to P99 lightest; a window without end fills the room."""
+        text = Text()
+        drawn = 0
+        marks = "█▓░" if self.unicode else "#=-"
+        for mark, value in zip(marks, (window.summary.p50, window.summary.p90, window.summary.p99), strict=True):
+            if value is None and not window.summary.unfinished:
+                continue  # too few runs for a P99
+            end = room if value is None else round(room * value / scale)
+            text.append(mark * (end - drawn))
+            drawn = max(drawn, end)
+        return text if drawn else Text("▏" if self.unicode else "|")
+
+    def steps(self) -> None:
+        """The steps in order; a narrow terminal keeps the words and gives up the P90."""
+        wide = self.console.width >= 84
+        table = self.table()
+        for name in ("From", "to (P50)", "P90")[: 3 if wide else 2]:
+            table.add_column(name, justify="right", no_wrap=True)
+        table.add_column("Step", no_wrap=wide)
+        table.add_column("What stands still meanwhile")
+        for step in self.plan.steps:
+            times = [_instant(time) for time in (step.start_p50, step.end_p50, step.end_p90)][: 3 if wide else 2]
+            table.add_row(*times, Text(step.name, style="bold"), step.what)
+        self.part(table)
+
+    def causes(self) -> None:
+        plan = self.plan
+        stages = [f"{stage} {share:.0%}" for stage, share in plan.critical_path if share >= 0.005]
+        what = "block" if plan.upgrade.protocol == V2_TO_V3 else "time"
+        if stages:
+            self.console.print()
+            self.console.print(Text.assemble((f"Where the {what} goes: ", "bold"), ", ".join(stages) + "."))
+        for advice in plan.advice:
+            if advice.p50_now is not None and advice.p50_then is not None:
+                self.console.print(
+                    f"{advice.change[0].upper()}{advice.change[1:]}: {duration(advice.p50_then)} instead of "
+                    f"{duration(advice.p50_now)} ({_WINDOWS[advice.window]}, P50 of {advice.replications} runs)."
+                )
+
+    def risks(self) -> None:
+        shown = [risk for risk in self.plan.risks if risk.probability != 0.0]
+        if not shown:
+            return
+        self.console.print()
+        self.console.print(Text("Risks", style="bold"), "(? = the spec does not tell how likely)")
+        for risk in shown:
+            likely = "   ?" if risk.probability is None else f"{risk.probability:4.0%}"
+            self.paragraph(Text.assemble((risk.name, "bold"), f": {risk.effect}."), Text(f"{likely}  ", "yellow"))
+            self.commands(risk.recovery, indent=6)
+
+    def notes(self, command: str) -> None:
+        plan = self.plan
+        self.console.print()
+        self.console.print(Text("Assumed", style="bold"))
+        for assumption in plan.assumptions:
+            self.paragraph(Text(assumption), Text("  - "))
+        self.console.print()
+        line = Text.assemble(("Again: ", "bold"), (command, "cyan"))
+        self.console.print(line, soft_wrap=True)
+        if plan.profile is not None:
+            self.console.print(
+                f"calico-sim {__version__}, seed {plan.options.seed}, {plan.options.replications} replications, "
+                f"timing profile {plan.profile.name!r} (every parameter and its source: --format json)"
+            )
+
+    # --- pieces
+
+    def paragraph(self, text: Text, first: Text) -> None:
+        """Wrapped text behind a mark, the further lines indented like the first."""
+        lines = text.wrap(self.console, max(20, self.console.width - len(first)))
+        for number, line in enumerate(lines):
+            line.rstrip()
+            self.console.print(first if number == 0 else " " * len(first), line, sep="", soft_wrap=True)
+
+    def commands(self, commands: Iterable[str], indent: int = 2) -> None:
+        """Commands as they are, never wrapped: they are there to be copied."""
+        for command in commands:
+            self.console.print(Text(f"{' ' * indent}$ {_shown(command)}", style="cyan"), soft_wrap=True)
+
+    def table(self) -> Table:
+        return Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
+
+    def part(self, table: Table) -> None:
+        self.console.print()
+        self.console.print(table)
+
+
+def _shown(text: str) -> str:
+    """Text of the spec without what a terminal would obey."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def _sentence(text: str) -> str:
+    # kOps writes itself with a small k.
+    return f"{text}." if text.startswith("kOps") else f"{text[0].upper()}{text[1:]}."
+
+
+def _cell(window: Window, name: str) -> str:
+    """A quantile in human units: `never` among unfinished runs, a dash where there are too few runs."""
+    value: float | None = getattr(window.summary, name)
+    if value is not None:
+        return duration(value)
+    too_few = name == "p99" and window.summary.intervals["p99"] is None
+    return "–" if too_few else "never"
+
+
+def _instant(seconds: float | None) -> str:
+    return "never" if seconds is None else duration(seconds)

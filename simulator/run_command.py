@@ -1,0 +1,65 @@
+"""`calico-sim run`: one deterministic scenario in, its result out as JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from simulator.engine import run
+from simulator.scenario import Scenario, ScenarioError
+from simulator.windows import result
+
+
+def run_file(path: str) -> str:
+    """Run the scenario in a file and return the result as JSON text, with a newline at its end.
+
+    Args:
+        path: a JSON file, a TOML file if its name ends in ``.toml``, or ``-`` for JSON on standard input.
+
+    Raises:
+        ScenarioError: the file cannot be read, is not JSON or TOML (with line and column), or is no scenario.
+
+    """
+    return json.dumps(result(run(read_scenario(path))), indent=1) + "\n"
+
+
+def read_scenario(path: str) -> Scenario:
+    """The scenario in a file; arguments and errors as for `run_file`."""
+    try:
+        data = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+        text = data.decode("utf-8-sig")
+    except OSError as error:
+        raise ScenarioError("", f"it cannot be read: {error.strerror}", "check the path") from None
+    except UnicodeDecodeError as error:
+        raise ScenarioError("", f"it is not UTF-8: {error.reason} at byte {error.start}", "save it as UTF-8") from None
+    return Scenario.from_toml(text) if path.endswith(".toml") else Scenario.from_dict(_json(text))
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise ScenarioError(place, f"this is not JSON: {error.msg}", "correct the text there") from None
+    except RecursionError:
+        raise ScenarioError("", "the JSON is nested too deeply", "a scenario has four levels") from None
+    except ScenarioError:
+        raise
+    except ValueError as error:  # a number with thousands of digits
+        raise ScenarioError("", str(error), "use a number of seconds") from None
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; of two equal keys JSON readers silently drop the first."""
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        names = [key for key, _ in pairs]
+        twice = next(key for key in names if names.count(key) > 1)
+        raise ScenarioError(repr(twice), "the key is there twice in one object", "keep one")
+    return table
+
+
+def _no_constant(name: str) -> float:
+    raise ScenarioError("", f"{name} is not a number of JSON", "use a finite number, or null where it is allowed")
