@@ -33,8 +33,9 @@ DEFAULT_REPLICATIONS = 400
 WHAT_IF_REPLICATIONS = 64
 """Replications of each piece of advice: one block, compared with the same draws of the plan itself."""
 
-# Findings that are no requirement but an outcome, which the plan itself reports: the Job that never completes.
-_OUTCOMES = ("S9",)
+# Errors that do not block. S9, the Job that never completes, is an outcome: the plan itself reports it. U001, a field
+# that kOps does not know, is dropped by kOps without a word: the upgrade runs, as if it were not there.
+_NOT_BLOCKING = ("S9", "U001")
 
 GO, OVER_BUDGET, UNDECIDED, NEVER_COMPLETES, BLOCKED = "go", "over-budget", "undecided", "never-completes", "blocked"
 EXIT_CODES = {GO: 0, BLOCKED: 1, OVER_BUDGET: 3, NEVER_COMPLETES: 4, UNDECIDED: 5}
@@ -257,7 +258,10 @@ def make_plan(
     assumptions = [*upgrade.assumptions]
     if candidates.note:
         assumptions.append(candidates.note)
-    errors = [item for item in lint.findings if item.severity == "error" and item.rule not in _OUTCOMES]
+    dropped = [item.field for item in lint.findings if item.rule == "U001" and item.field]
+    if dropped:
+        assumptions.append(f"kOps drops what it does not know, the plan too: {', '.join(dropped)} (calico-lint: U001)")
+    errors = [item for item in lint.findings if item.severity == "error" and item.rule not in _NOT_BLOCKING]
     reason = upgrade.blocked or (_requirements(errors) if errors else None)
     if reason is not None:
         return Plan(
