@@ -7,8 +7,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench.pairing import interleaved, table
-from calico_lint.kops.releases import parse_release
+from bench.pairing import interleaved, peak_memory_mb, table
+from calico_lint.kops.releases import NEWEST_MINOR
 from calico_lint.schema import plain_schema
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -70,12 +70,14 @@ def main() -> None:
     )
     print("## Cold start\n")
     print(table(list(cold.items()), cold["python -c pass"]))
+    peak = peak_memory_mb(f"from calico_lint.cli import main; main([{one!r}])")
+    print(f"\nPeak memory: {peak:.1f} MB; the bare interpreter: {peak_memory_mb('pass'):.1f} MB.")
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_specs(folder, FILES)
         schema = folder / "schema.json.txt"
-        schema.write_text(json.dumps(plain_schema("Cluster", "v1alpha2", parse_release("1.36").first)))
+        schema.write_text(json.dumps(plain_schema("Cluster", "v1alpha2", NEWEST_MINOR)))
         files = sorted(str(path) for path in folder.glob("*.yaml"))
         python = str(Path(sys.executable).parent)
         many = interleaved(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -162,7 +163,7 @@ def test_a_report_that_cannot_be_written_is_a_failure(here: Path) -> None:
 
 
 def test_a_reader_that_goes_away_is_no_failure(here: Path) -> None:
-    command = f"{sys.executable} -m calico_lint --list-rules | head -1 >/dev/null; exit ${{PIPESTATUS[0]}}"
+    command = f"{shlex.quote(sys.executable)} -m calico_lint --list-rules | head -1 >/dev/null; exit ${{PIPESTATUS[0]}}"
     result = subprocess.run(["bash", "-c", command], capture_output=True, check=False)
     assert (result.returncode, result.stderr) == (0, b"")
 

@@ -34,37 +34,33 @@ _SEMVER = (
 class Version:
     """A semantic version X.Y.Z[-pre], ordered as semver says (a pre-release comes before its release)."""
 
-    __slots__ = ("major", "minor", "patch", "pre")
+    __slots__ = ("_key", "major", "minor", "patch", "pre")
 
     def __init__(self, major: int, minor: int, patch: int = 0, pre: str = "") -> None:
         self.major = major
         self.minor = minor
         self.patch = patch
         self.pre = pre
-
-    def _key(self) -> tuple[object, ...]:
-        pre: tuple[tuple[int, int, str], ...] = tuple(
-            (0, int(part), "") if part.isdigit() else (1, 0, part) for part in self.pre.split(".") if part
-        )
-        return (self.major, self.minor, self.patch, not pre, pre)
+        parts = tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in pre.split(".")) if pre else ()
+        self._key = (major, minor, patch, not pre, parts)
 
     def __lt__(self, other: Version) -> bool:
-        return self._key() < other._key()
+        return self._key < other._key
 
     def __le__(self, other: Version) -> bool:
-        return self._key() <= other._key()
+        return self._key <= other._key
 
     def __gt__(self, other: Version) -> bool:
-        return self._key() > other._key()
+        return self._key > other._key
 
     def __ge__(self, other: Version) -> bool:
-        return self._key() >= other._key()
+        return self._key >= other._key
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Version) and self._key() == other._key()
+        return isinstance(other, Version) and self._key == other._key
 
     def __hash__(self) -> int:
-        return hash(self._key())
+        return hash(self._key)
 
     def __str__(self) -> str:
         return f"{self.major}.{self.minor}.{self.patch}" + (f"-{self.pre}" if self.pre else "")
@@ -125,12 +121,14 @@ class Releases:
     `note` is what the user should know about the choice (outside the known releases), or None.
     """
 
-    __slots__ = ("candidates", "given", "note")
+    __slots__ = ("candidates", "given", "note", "segments")
 
     def __init__(self, candidates: tuple[Version, ...], given: bool, note: str | None = None) -> None:
         self.candidates = candidates
         self.given = given
         self.note = note
+        # What rules make of the candidates (`Rule.segments`), by rule id: the same for every file of a range.
+        self.segments: dict[str, list[tuple[Version, list[Version]]]] = {}
 
     @property
     def first(self) -> Version:
@@ -195,7 +193,17 @@ def infer_releases(kubernetes: Version | None, since: int | None = None, until: 
         minors = [minor for minor in minors if minor >= since] or minors
     if until is not None:
         minors = [minor for minor in minors if minor <= until] or minors
-    return Releases(tuple(newest_of_minor(minor) for minor in minors), given=False)
+    return inferred(tuple(minors))
+
+
+_inferred: dict[tuple[int, ...], Releases] = {}
+
+
+def inferred(minors: tuple[int, ...]) -> Releases:
+    """The range of these minors, each at its newest patch; one object a range, so that files share its caches."""
+    if minors not in _inferred:
+        _inferred[minors] = Releases(tuple(newest_of_minor(minor) for minor in minors), given=False)
+    return _inferred[minors]
 
 
 def describe_minors(minors: list[int]) -> str:

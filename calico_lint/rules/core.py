@@ -205,29 +205,25 @@ class Rule:
             return f"up to {_short(self.until)}"
         return f"{_short(self.since)} to {_short(self.until)}"
 
-    def segments(self, candidates: tuple[Version, ...]) -> Iterator[tuple[Version, list[Version]]]:
-        """The candidates for which the rule exists, grouped so that the check decides alike in a group."""
+    def segments(self, releases: Releases) -> list[tuple[Version, list[Version]]]:
+        """The candidates for which the rule exists, grouped so that the check decides alike in a group.
+
+        Each group comes with its representative, the release that is asked.
+        """
+        known = releases.segments.get(self.id)
+        if known is None:
+            known = releases.segments[self.id] = self._group(releases.candidates)
+        return known
+
+    def _group(self, candidates: tuple[Version, ...]) -> list[tuple[Version, list[Version]]]:
         groups: dict[object, list[Version]] = {}
+        starts = [_bound(change, newest=False) for change in self.changes] if self.changes != "every" else []
         for release in candidates:
             if (self.since is not None and release < self.since) or (self.until is not None and release > self.until):
                 continue
-            if self.changes == "every":
-                groups[release] = [release]
-            else:
-                passed = sum(release >= _minor_start(change) for change in self.changes)
-                groups.setdefault(passed, []).append(release)
-        for group in groups.values():
-            yield group[0], group
-
-
-_CHANGES: dict[str, Version] = {}
-
-
-def _minor_start(text: str) -> Version:
-    version = _CHANGES.get(text)
-    if version is None:
-        version = _CHANGES[text] = _bound(text, newest=False) or Version(0, 0)
-    return version
+            passed = sum(start is not None and release >= start for start in starts)
+            groups.setdefault(release if self.changes == "every" else passed, []).append(release)
+        return [(group[0], group) for group in groups.values()]
 
 
 def _bound(text: str | None, *, newest: bool) -> Version | None:
@@ -309,7 +305,7 @@ def findings_of(rule: Rule, subject: Cluster | Pair, releases: Releases, node: N
     """
     subjects = (node,) if node is not None else ()
     merged: dict[tuple[str, Range], tuple[Hit, list[Version]]] = {}
-    for representative, group in rule.segments(releases.candidates):
+    for representative, group in rule.segments(releases):
         for hit in rule.check(subject, representative, *subjects):
             place = (hit.field, hit.range)
             if place in merged:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from calico_lint import rules
 from calico_lint.cluster import Cluster
-from calico_lint.kops.releases import NEWEST_PATCH, newest_of_minor
+from calico_lint.kops.releases import NEWEST_PATCH, inferred
 from calico_lint.rules.core import Hit, Rule
 from calico_lint.yaml_source import Node, Source
 from tests.helpers import lint_spec, spec_text
@@ -65,7 +65,7 @@ def assert_segments_agree(rule: Rule, cluster: Cluster) -> None:
         nodes = [cluster.at(path) for path in rule.on]
         asked = [(node,) for node in nodes if node is not None and node.value is not None]
     for subjects in asked:
-        for representative, group in rule.segments(tuple(newest_of_minor(minor) for minor in MINORS)):
+        for representative, group in rule.segments(inferred(tuple(MINORS))):
             expected = [_answer(hit) for hit in rule.check(cluster, representative, *subjects)]
             for release in group:
                 answer = [_answer(hit) for hit in rule.check(cluster, release, *subjects)]

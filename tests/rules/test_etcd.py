@@ -237,7 +237,7 @@ def test_the_etcd_that_has_tls_is_named() -> None:
         ("KE206", kubernetes("1.34.0") + etcd("version: 3.6.11"), WARNING, "1.35-1.36"),
         ("KE206", kubernetes("1.34.0") + etcd("version: 3.5.9"), ERROR, None),
         ("KE208", kubernetes("1.17.17") + etcd("provider: Legacy"), None, None),
-        ("KE209", kubernetes("1.34.0") + both("version: 3.5.31"), None, None),  # the value tells the release: 1.35 or later
+        ("KE209", kubernetes("1.34.0") + both("version: 3.5.31"), None, None),  # only 1.35 and later run it
         ("KE209", kubernetes("1.34.0") + both("version: 3.3.1"), ERROR, None),
     ],
 )

@@ -9,7 +9,7 @@ import yaml
 
 from calico_lint import rules
 from calico_lint.finding import ORIGINS, SEVERITIES
-from calico_lint.kops.releases import NEWEST_PATCH, newest_of_minor
+from calico_lint.kops.releases import NEWEST_PATCH, Releases, newest_of_minor
 from calico_lint.rules.core import Example, Rule
 from tests.helpers import lint_spec, lint_text, spec_text
 
@@ -75,7 +75,7 @@ def test_segments_answer_for_all_their_releases(rule: Rule) -> None:
     for example in [*rule.text.bad, *rule.text.good]:
         cluster = Cluster(Source("x", spec_text(example.yaml, example.kops).encode()).documents[0])
         nodes = [node for path in rule.on if (node := cluster.at(path)) is not None]
-        for _, group in rule.segments(candidates):
+        for _, group in rule.segments(Releases(candidates, given=False)):
             answers = []
             for release in group:
                 subjects = [(node,) for node in nodes] if rule.on else [()]

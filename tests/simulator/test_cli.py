@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -208,10 +209,8 @@ def test_ctrl_c() -> None:
 
 
 def test_a_reader_that_leaves() -> None:
-    command = (
-        f"{sys.executable} -m simulator plan {MIGRATION} --kops-version 1.12 --replications 3 --format json | true"
-    )
-    done = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    plan = shlex.join([sys.executable, "-m", "simulator", *PLAN, "--format", "json"])
+    done = subprocess.run(f"{plan} | true", shell=True, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.stderr == ""
 
 
