@@ -11,7 +11,7 @@ from calico_lint import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from calico_lint.kops.releases import Releases
     from calico_lint.linter import Input, LintResult
@@ -57,6 +57,9 @@ def build_parser() -> argparse.ArgumentParser:
     add("--stdin-filename", metavar="NAME", default="<stdin>", help="how to call standard input in the report")
     add("--quiet", "-q", action="store_true", help="no summary where there is nothing to report")
     add("--color", choices=("auto", "always", "never"), default="auto")
+    add("--schema", metavar="FILE", help="a JSON Schema of your own to check every Cluster and InstanceGroup with")
+    add("--print-schema", choices=("cluster", "instancegroup"),
+        help="print the JSON Schema of --kops-version (default: the newest) for editors, and stop")  # fmt: skip
     add("--explain", metavar="RULE", help="print a rule's text and stop")
     add("--list-rules", action="store_true", help="print all rules and stop")
     add("--version", action="version", version=f"calico-lint {__version__}")
@@ -113,11 +116,14 @@ def run(options: argparse.Namespace) -> int:
 
         sys.stdout.write(list_rules())
         return OK
+    if options.print_schema:
+        return _print_schema(options)
     if not options.paths:
         raise UsageError("name a file, a folder or - (standard input); --help shows the options")
     releases = _release(options.kops_version, "--kops-version")
     old_releases = _release(options.from_kops_version, "--from-kops-version")
     keep = _selection(options)
+    check_own = _own_schema(options.schema) if options.schema else None
 
     from calico_lint.files import read_inputs
     from calico_lint.linter import lint
@@ -133,6 +139,8 @@ def run(options: argparse.Namespace) -> int:
         return FAILURE
 
     result = lint(inputs, old=old, releases=releases, old_releases=old_releases)
+    if check_own is not None:
+        check_own(inputs, result)
     if keep is not None:
         result.findings = [finding for finding in result.findings if finding.rule in keep]
     _report(result, [*inputs, *old], options)
@@ -149,6 +157,40 @@ def _explain(name: str) -> int:
             sys.stdout.write(explain(rule))
             return OK
     raise UsageError(f"there is no rule {name!r}: --list-rules shows them")
+
+
+def _print_schema(options: argparse.Namespace) -> int:
+    import json
+
+    from calico_lint.kops.releases import NEWEST_MINOR, newest_of_minor
+    from calico_lint.schema import plain_schema
+
+    releases = _release(options.kops_version, "--kops-version")
+    release = releases.first if releases is not None else newest_of_minor(NEWEST_MINOR)
+    kind = {"cluster": "Cluster", "instancegroup": "InstanceGroup"}[options.print_schema]
+    json.dump(plain_schema(kind, "v1alpha2", release.minor), sys.stdout, indent=2)
+    sys.stdout.write("\n")
+    return OK
+
+
+def _own_schema(path: str) -> Callable[[list[Input], LintResult], None]:
+    """What adds the findings of an organisation's own schema to a result."""
+    from calico_lint.rules.organisation import OrganisationSchema, SchemaFileError
+
+    try:
+        schema = OrganisationSchema(path)
+    except SchemaFileError as error:
+        raise UsageError(f"--schema: {error}") from error
+
+    def check(inputs: list[Input], result: LintResult) -> None:
+        linted = [item for item, report in zip(inputs, result.files, strict=True) if report.skipped is None]
+        try:
+            result.findings += schema.check(item.source for item in linted)
+        except SchemaFileError as error:
+            raise UsageError(f"--schema: {error}") from error
+        result.findings.sort(key=lambda finding: finding.sort_key())
+
+    return check
 
 
 def _release(text: str | None, option: str) -> Releases | None:

@@ -124,10 +124,11 @@ class InstanceGroup:
 class Cluster:
     """One Cluster document and the InstanceGroups that belong to it. Everything here is as written.
 
-    `old` is the same cluster as it is today, where that was given.
+    `old` is the same cluster as it is today, where that was given; `kubernetes` is `kubernetesVersion` where
+    kOps can read it.
     """
 
-    __slots__ = ("api", "document", "groups", "old", "root", "spec")
+    __slots__ = ("api", "document", "groups", "kubernetes", "old", "root", "spec")
 
     def __init__(self, document: Document, groups: Iterable[InstanceGroup] = ()) -> None:
         self.document = document
@@ -136,6 +137,7 @@ class Cluster:
         self.root = document.root
         self.spec = self.root.get("spec")
         self.api = (document.api_version or "").partition("/")[2]
+        self.kubernetes = parse_kubernetes(self.text("kubernetesVersion"))
 
     @property
     def name(self) -> str | None:
@@ -164,11 +166,6 @@ class Cluster:
         """The value at a path if it is non-empty text."""
         node = self.at(path)
         return node.value if node is not None and isinstance(node.value, str) and node.value else None
-
-    @property
-    def kubernetes(self) -> Version | None:
-        """`kubernetesVersion` where it parses."""
-        return parse_kubernetes(self.text("kubernetesVersion"))
 
     @property
     def networking(self) -> Node | None:

@@ -7,7 +7,7 @@ import re
 from calico_lint import rules
 from calico_lint.cluster import Cluster, InstanceGroup, Pair, is_kops
 from calico_lint.kops.etcd import MANAGER, manager_supports
-from calico_lint.kops.releases import Releases, infer_releases
+from calico_lint.kops.releases import infer_releases, inferred
 from calico_lint.rules.core import Hit, finding_of, findings_of
 
 TYPE_CHECKING = False
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from calico_lint.finding import Finding
-    from calico_lint.kops.releases import Version
+    from calico_lint.kops.releases import Releases, Version
     from calico_lint.rules.core import Rule
     from calico_lint.yaml_source import Document, Node, Source
 
@@ -269,8 +269,8 @@ def _infer(cluster: Cluster | None, members: Iterable[Document]) -> Releases:
         until = last if until is None else min(until, last or until)
     releases = infer_releases(cluster.kubernetes if cluster else None, since, until)
     if cluster is not None:
-        fitting = tuple(release for release in releases.candidates if _runs_etcd(cluster, release))
-        releases = Releases(fitting or releases.candidates, given=False)
+        fitting = tuple(release.minor for release in releases.candidates if _runs_etcd(cluster, release))
+        releases = inferred(fitting) if fitting else releases
     return releases
 
 
@@ -324,8 +324,9 @@ def _pair_findings(
             )
             continue
         pair = Pair(cluster.old, cluster, old_kops)
-        for rule in rules.load("upgrade").RULES:
-            yield from findings_of(rule, pair, releases)
+        for topic in rules.PAIR_TOPICS:
+            for rule in rules.load(topic).RULES:
+                yield from findings_of(rule, pair, releases)
 
 
 def _place(rule: Rule, cluster: Cluster, message: str, releases: Releases) -> Finding:

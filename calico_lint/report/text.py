@@ -61,7 +61,7 @@ _ORIGIN = {
     "kops-completed": "kOps refuses it with its defaults filled in",
     "kops-apply": "kOps refuses to apply it",
     "calico": "kOps is silent",
-    "schema": "kOps' field table",
+    "schema": "the schema",
     "yaml": "YAML as kOps reads it",
 }
 

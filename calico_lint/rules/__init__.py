@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     from calico_lint.rules.core import Rule
 
 # In the order in which ids are listed and explained.
-TOPICS = ("calico", "networking", "etcd", "versions", "requirements", "upgrade", "fields", "documents")
+TOPICS = (
+    "calico", "networking", "etcd", "versions", "addresses", "ignored", "requirements", "upgrade", "pairs", "fields",
+    "organisation", "documents",
+)  # fmt: skip
+# Of these, the rules on a pair: the spec as it is today and as it will be.
+PAIR_TOPICS = ("upgrade", "pairs")
 
 
 class Topic:
@@ -48,9 +53,9 @@ def load(topic: str) -> Any:
 
 def topics_of(cluster: Cluster) -> Iterator[Topic]:
     """The topics that a cluster needs."""
-    names = ["versions", "etcd", "networking"]
+    names = ["versions", "etcd", "networking", "addresses"]
     if cluster.calico is not None:
-        names += ["calico", "requirements"]
+        names += ["calico", "ignored", "requirements"]
     for name in names:
         topic = _topics.get(name)
         if topic is None:
@@ -87,4 +92,7 @@ def matching(patterns: tuple[str, ...]) -> set[str]:
     return found
 
 
-__all__ = ["KOPS_OUTSIDE_TABLES", "PAIR_UNMATCHED", "TOPICS", "all_rules", "documents", "load", "matching", "topics_of"]
+__all__ = [
+    "KOPS_OUTSIDE_TABLES", "PAIR_TOPICS", "PAIR_UNMATCHED", "TOPICS", "all_rules", "documents", "load", "matching",
+    "topics_of",
+]  # fmt: skip

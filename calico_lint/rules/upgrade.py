@@ -67,7 +67,9 @@ def calico_at_least_2_6_5(pair: Pair, release: Version) -> Iterator[Hit]:
         new:
           kubernetesVersion: 1.8.15
           networking: {calico: {majorVersion: v3}}
-          etcdClusters: [{name: main, version: 3.2.24, etcdMembers: [{name: a, instanceGroup: cp-a}]}]
+          etcdClusters:
+          - {name: main, version: 3.2.24, etcdMembers: [{name: a, instanceGroup: cp-a}]}
+          - {name: events, version: 3.2.24, etcdMembers: [{name: a, instanceGroup: cp-a}]}
     Also: S6 S11 S12
     Good (kOps 1.10.1 to 1.11.1):
         old:
@@ -173,7 +175,7 @@ def crosses_1_12(pair: Pair, release: Version) -> Iterator[Hit]:
           kubernetesVersion: 1.12.10
           etcdClusters: [{name: main, version: 3.2.24, etcdMembers: [{name: a, instanceGroup: cp-a}]}]
           networking: {calico: {majorVersion: v3}}
-    Also: S3
+    Also: S3 KI607
     Good (kOps 1.11.1 to 1.12.3):
         old:
           kubernetesVersion: 1.11.10
