@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -337,3 +338,12 @@ def test_a_clean_document_imports_nothing_slow() -> None:
 
 # Without `site`, so that nothing but our own imports counts; the path is handed over instead.
 _SITE = f"import sys; sys.path[:0] = {sys.path!r}\n"
+
+
+@pytest.mark.parametrize("kind", ["Cluster", "InstanceGroup"])
+@pytest.mark.parametrize("api", ["v1alpha2", "v1alpha3"])
+def test_definitions_read_one_by_one_are_those_of_the_file(kind: str, api: str) -> None:
+    whole = json.loads(Path(schema_path(f"{kind.lower()}-{api}.json")).read_text())
+    raw = load(kind, api).raw
+    assert set(raw["$defs"]) == set(whole["$defs"])
+    assert {**raw, "$defs": dict(raw["$defs"].items())} == whole
