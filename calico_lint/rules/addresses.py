@@ -800,7 +800,7 @@ def _problem(value: str, release: Version, *, bits: bool) -> str | None:
         advice = "write an address and a prefix length, like `10.30.0.0/16`"
         if is_address(value):
             advice = f"write `{value}/{128 if ':' in value else 32}` for this one address"
-        return f"{quoted(value)} is no CIDR: {advice}"
+        return f"{quoted(value) if value else 'an empty entry'} is no CIDR: {advice}"
     if bits and cidr.has_host_bits:
         return f"{quoted(value)} has address bits beyond its prefix: write `{cidr}`, or correct the prefix length"
     return None
