@@ -13,6 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from calico_lint.cache import Outcome
+    from calico_lint.files import File
     from calico_lint.kops.releases import Releases
     from calico_lint.linter import Input, LintResult
 
@@ -60,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--schema", metavar="FILE", help="a JSON Schema of your own to check every Cluster and InstanceGroup with")
     add("--print-schema", choices=("cluster", "instancegroup"),
         help="print the JSON Schema of --kops-version (default: the newest) for editors, and stop")  # fmt: skip
+    add("--no-cache", action="store_true", help="lint even if the same run was cached")
     add("--explain", metavar="RULE", help="print a rule's text and stop")
     add("--list-rules", action="store_true", help="print all rules and stop")
     add("--version", action="version", version=f"calico-lint {__version__}")
@@ -69,7 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run calico-lint; returns the exit code. Never a traceback for what the user can cause."""
     try:
-        options = build_parser().parse_args(argv)
+        options = build_parser().parse_intermixed_args(argv)
         code = run(options)
         sys.stdout.flush()
         return code
@@ -120,31 +123,63 @@ def run(options: argparse.Namespace) -> int:
         return _print_schema(options)
     if not options.paths:
         raise UsageError("name a file, a folder or - (standard input); --help shows the options")
-    releases = _release(options.kops_version, "--kops-version")
-    old_releases = _release(options.from_kops_version, "--from-kops-version")
-    keep = _selection(options)
-    check_own = _own_schema(options.schema) if options.schema else None
 
-    from calico_lint.files import read_inputs
-    from calico_lint.linter import lint
+    from calico_lint.files import read_files
 
     unreadable: list[str] = []
-    inputs = list(
-        read_inputs(options.paths, unreadable, named=not options.only_kops, stdin_name=options.stdin_filename)
-    )
-    old = list(read_inputs([options.old], unreadable, stdin_name="<old>")) if options.old else []
+    named, stdin_name = not options.only_kops, options.stdin_filename
+    files = list(read_files(options.paths, unreadable, named=named, stdin_name=stdin_name))
+    if options.old:
+        old = list(read_files([options.old], unreadable, role="old", stdin_name="<old>"))
+        files += old
     for problem in unreadable:
         print(f"calico-lint: {problem}", file=sys.stderr)
     if options.old and not old:
         return FAILURE
 
+    color = options.color == "always" or (
+        options.color == "auto" and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    )
+    cache = None
+    outcome = None
+    if not (options.no_cache or options.schema or unreadable):
+        from calico_lint.cache import Cache
+
+        settings = {name: value for name, value in vars(options).items() if name not in ("paths", "old", "color")}
+        cache = Cache(repr((sorted(settings.items(), key=str), color)), files)
+        outcome = cache.get()
+    if outcome is None:
+        outcome = _lint(options, files, color=color)
+        if cache is not None:
+            cache.put(outcome)
+    code, out, err = outcome
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(out.encode(encoding, "replace").decode(encoding))
+    sys.stderr.write(err)
+    return FAILURE if unreadable else code
+
+
+def _lint(options: argparse.Namespace, files: list[File], *, color: bool) -> Outcome:
+    """Lint and render. Raises UsageError where an option does not parse."""
+    from calico_lint.linter import Input, lint
+    from calico_lint.yaml_source import Source
+
+    releases = _release(options.kops_version, "--kops-version")
+    old_releases = _release(options.from_kops_version, "--from-kops-version")
+    keep = _selection(options)
+    check_own = _own_schema(options.schema) if options.schema else None
+    inputs = [Input(Source(file.path, file.data), named=file.named) for file in files if file.role == "new"]
+    old = [Input(Source(file.path, file.data)) for file in files if file.role == "old"]
     result = lint(inputs, old=old, releases=releases, old_releases=old_releases)
     if check_own is not None:
         check_own(inputs, result)
     if keep is not None:
         result.findings = [finding for finding in result.findings if finding.rule in keep]
-    _report(result, [*inputs, *old], options)
-    return FAILURE if unreadable else _exit_code(result, options)
+    code = _exit_code(result, options)
+    prose = ""
+    if code == NOTHING_CHECKED and options.format == "text":
+        prose = "calico-lint: nothing was checked: no kOps spec was found\n"
+    return code, _report(result, [*inputs, *old], options, color=color), prose
 
 
 def _explain(name: str) -> int:
@@ -222,22 +257,16 @@ def _selection(options: argparse.Namespace) -> set[str] | None:
     return selected - ids(options.ignore, "--ignore")
 
 
-def _report(result: LintResult, inputs: list[Input], options: argparse.Namespace) -> None:
+def _report(result: LintResult, inputs: list[Input], options: argparse.Namespace, *, color: bool) -> str:
     if options.format == "json":
         from calico_lint.report.json import render as render_json
 
-        sys.stdout.write(render_json(result, kops=options.kops_version))
-        return
+        return render_json(result, kops=options.kops_version)
     if options.quiet and not result.findings:
-        return
+        return ""
     from calico_lint.report.text import render
 
-    color = options.color == "always" or (
-        options.color == "auto" and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    )
-    text = render(result, {item.source.path: item.source for item in inputs}, color=color)
-    encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
+    return render(result, {item.source.path: item.source for item in inputs}, color=color)
 
 
 def _exit_code(result: LintResult, options: argparse.Namespace) -> int:
@@ -245,8 +274,4 @@ def _exit_code(result: LintResult, options: argparse.Namespace) -> int:
     if any(_RANK[finding.severity] <= limit for finding in result.findings) and not options.exit_zero:
         return FINDINGS
     checked = any(report.documents for report in result.files) or bool(result.findings)
-    if not checked and not options.only_kops:
-        if options.format == "text":
-            print("calico-lint: nothing was checked: no kOps spec was found", file=sys.stderr)
-        return NOTHING_CHECKED
-    return OK
+    return OK if checked or options.only_kops else NOTHING_CHECKED

@@ -1,23 +1,39 @@
-"""Paths -> inputs: folders are searched, files are read, `-` is standard input."""
+"""Paths -> files: folders are searched, files are read, `-` is standard input.
+
+Nothing here knows YAML: what the cache answers needs no parser.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
 
-from calico_lint.linter import Input
-from calico_lint.yaml_source import MAX_BYTES, Source
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 SUFFIXES = (".yaml", ".yml", ".json")
+MAX_BYTES = 10_000_000
 
 
-def read_inputs(
-    paths: Iterable[str], unreadable: list[str], *, named: bool = True, stdin_name: str = "<stdin>"
-) -> Iterator[Input]:
+class File:
+    """A file as it was read: how reports call it, its bytes (one more than the limit at most), how it came.
+
+    `named` tells a file that the user named from one found in a folder; `role` is "new", or "old" for `--from`.
+    """
+
+    __slots__ = ("data", "named", "path", "role")
+
+    def __init__(self, path: str, data: bytes, *, named: bool, role: str) -> None:
+        self.path = path
+        self.data = data
+        self.named = named
+        self.role = role
+
+
+def read_files(
+    paths: Iterable[str], unreadable: list[str], *, role: str = "new", named: bool = True, stdin_name: str = "<stdin>"
+) -> Iterator[File]:
     """Every file of the paths once, in order.
 
     `named` False treats named files as if found in a folder: those that are no kOps specs are skipped.
@@ -26,7 +42,7 @@ def read_inputs(
     seen: set[str] = set()
     for path in paths:
         if path == "-":
-            yield Input(Source(stdin_name, sys.stdin.buffer.read(MAX_BYTES + 1)), named=named)
+            yield File(stdin_name, sys.stdin.buffer.read(MAX_BYTES + 1), named=named, role=role)
             continue
         files = _walk(path, unreadable) if os.path.isdir(path) else (path,)
         for file in files:
@@ -40,7 +56,7 @@ def read_inputs(
             except OSError as error:
                 unreadable.append(f"{file}: {error.strerror or error}")
             else:
-                yield Input(Source(shown_path(file), data), named=named and file is path)
+                yield File(shown_path(file), data, named=named and file is path, role=role)
 
 
 def shown_path(path: str) -> str:

@@ -26,6 +26,7 @@ from yaml.events import (
 )
 from yaml.reader import ReaderError
 
+from calico_lint.files import MAX_BYTES
 from calico_lint.finding import DocumentRef, Range, Related
 
 try:
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     Path: TypeAlias = tuple[str | int, ...]
     Entry: TypeAlias = tuple[int, int, int, int, "CollectionMark | AliasMark | None"]
 
-MAX_BYTES = 10_000_000
 MAX_DEPTH = 200
 # go-yaml v2 gives up on a document whose aliases expand to too much; a cluster spec never comes near.
 MAX_ALIASED_NODES = 400_000
