@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 MAX_DEPTH = 200
 # go-yaml v2 gives up on a document whose aliases expand to too much; a cluster spec never comes near.
 MAX_ALIASED_NODES = 400_000
+MAX_PROBLEMS = 1_000
 
 
 # --- scalars -------------------------------------------------------------------------------------------
@@ -526,6 +527,11 @@ def _read_sections(source: Source) -> None:
     sections = list(_sections(source.text))
     for start, end in sections:
         _read_section(source, start, source.text[start:end], only=len(sections) == 1)
+        if len(source.problems) >= MAX_PROBLEMS:
+            last = source.problems[-1]
+            message = f"more than {MAX_PROBLEMS} problems with the YAML: the rest of the file is not read"
+            source.problems.append(Problem("Y001", message, last.start, last.end))
+            return
 
 
 def _read_section(source: Source, offset: int, section: str, *, only: bool) -> None:
@@ -603,6 +609,8 @@ class _SectionReader:
                 len(self.source.documents),
             )
         )
+        if len(self.source.problems) >= MAX_PROBLEMS:
+            raise _StopReading
 
     def unreadable(self, error: ReaderError, section: str) -> None:
         """A character that YAML forbids. libyaml counts bytes, the pure-Python reader characters."""

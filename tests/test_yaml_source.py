@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calico_lint.yaml_source import MAX_DEPTH, Node, Source, render_path, resolve_plain
+from calico_lint.yaml_source import MAX_DEPTH, MAX_PROBLEMS, Node, Source, render_path, resolve_plain
 
 
 def read(text: str | bytes, path: str = "spec.yaml") -> Source:
@@ -259,6 +259,13 @@ def test_a_file_above_the_limit_is_not_read() -> None:
     source = Source("big.yaml", b"a: b\n" * 100, max_bytes=100)
     assert rules(source) == ["Y010"]
     assert not source.documents
+
+
+@pytest.mark.parametrize("text", ["a: 1\n" * 5000, "a: 1\n---\n---\n" * 5000, "a: [\n---\n" * 5000])
+def test_a_file_that_is_nothing_but_problems_is_not_read_to_its_end(text: str) -> None:
+    source = read(text)
+    assert len(source.problems) <= MAX_PROBLEMS + 2
+    assert "the rest of the file is not read" in source.problems[-1].message
 
 
 def test_an_empty_file_has_no_documents_and_no_problems() -> None:
