@@ -8,6 +8,7 @@ import os
 import sys
 
 from calico_lint import __version__
+from calico_lint.report import FORMATS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +49,9 @@ def build_parser() -> argparse.ArgumentParser:
     add("--kops-version", metavar="X.Y.Z", default=os.environ.get("KOPS_VERSION") or None,
         help="the kOps that will apply PATH (default: $KOPS_VERSION, else inferred from the spec)")  # fmt: skip
     add("--from-kops-version", metavar="X.Y.Z", help="the kOps that last applied OLD")
-    add("--format", choices=("text", "json"), default="text", help="of the report on stdout")
+    add("--format", choices=FORMATS, default="text", help="of the report on stdout")
+    add("--output", metavar="FORMAT=FILE", action="append", default=[],
+        help="write a report into a file besides; repeatable")  # fmt: skip
     add("--select", metavar="RULES", action="append", help="only these rules: ids or prefixes, comma-separated")
     add("--ignore", metavar="RULES", action="append", help="all but these rules")
     add("--extend-select", metavar="RULES", action="append", help="these rules besides the selected ones")
@@ -126,6 +129,7 @@ def run(options: argparse.Namespace) -> int:
 
     from calico_lint.files import read_files
 
+    outputs = _outputs(options)
     unreadable: list[str] = []
     named, stdin_name = not options.only_kops, options.stdin_filename
     files = list(read_files(options.paths, unreadable, named=named, stdin_name=stdin_name))
@@ -142,14 +146,15 @@ def run(options: argparse.Namespace) -> int:
     )
     cache = None
     outcome = None
-    if not (options.no_cache or options.schema or unreadable):
+    if not (options.no_cache or options.schema or unreadable or outputs):
         from calico_lint.cache import Cache
 
         settings = {name: value for name, value in vars(options).items() if name not in ("paths", "old", "color")}
-        cache = Cache(repr((sorted(settings.items(), key=str), color)), files)
+        # SARIF names files outside the working directory by their absolute path.
+        cache = Cache(repr((sorted(settings.items(), key=str), color, os.getcwd())), files)
         outcome = cache.get()
     if outcome is None:
-        outcome = _lint(options, files, color=color)
+        outcome = _lint(options, files, outputs, unreadable, color=color)
         if cache is not None:
             cache.put(outcome)
     code, out, err = outcome
@@ -159,8 +164,10 @@ def run(options: argparse.Namespace) -> int:
     return FAILURE if unreadable else code
 
 
-def _lint(options: argparse.Namespace, files: list[File], *, color: bool) -> Outcome:
-    """Lint and render. Raises UsageError where an option does not parse."""
+def _lint(
+    options: argparse.Namespace, files: list[File], outputs: dict[str, str], unreadable: list[str], *, color: bool
+) -> Outcome:
+    """Lint and render; writes the `--output` files. Raises UsageError where an option does not parse."""
     from calico_lint.linter import Input, lint
     from calico_lint.yaml_source import Source
 
@@ -179,7 +186,18 @@ def _lint(options: argparse.Namespace, files: list[File], *, color: bool) -> Out
     prose = ""
     if code == NOTHING_CHECKED and options.format == "text":
         prose = "calico-lint: nothing was checked: no kOps spec was found\n"
-    return code, _report(result, [*inputs, *old], options, color=color), prose
+    from calico_lint.report import render
+
+    sources = {item.source.path: item.source for item in (*inputs, *old)}
+
+    def report(format: str, *, color: bool = False) -> str:
+        kops, fail_on = options.kops_version, options.fail_on
+        return render(format, result, sources, kops=kops, fail_on=fail_on, unreadable=unreadable, color=color)
+
+    failures = _write_outputs(outputs, report)
+    quiet = options.quiet and options.format == "text" and not result.findings
+    out = "" if quiet else report(options.format, color=color)
+    return FAILURE if failures else code, out, prose + failures
 
 
 def _explain(name: str) -> int:
@@ -257,16 +275,37 @@ def _selection(options: argparse.Namespace) -> set[str] | None:
     return selected - ids(options.ignore, "--ignore")
 
 
-def _report(result: LintResult, inputs: list[Input], options: argparse.Namespace, *, color: bool) -> str:
-    if options.format == "json":
-        from calico_lint.report.json import render as render_json
+def _outputs(options: argparse.Namespace) -> dict[str, str]:
+    """The `--output` files with their formats. Raises UsageError for what could not be meant."""
+    outputs: dict[str, str] = {}
+    specs = {os.path.realpath(path) for path in (*options.paths, options.old) if path}
+    for value in options.output:
+        format, _, path = value.partition("=")
+        if format not in FORMATS or not path:
+            raise UsageError(f"--output: {value!r} is not FORMAT=FILE; FORMAT is one of {', '.join(FORMATS)}")
+        if path == "-":
+            raise UsageError(f"--output: for standard output use --format {format}")
+        if path in outputs:
+            raise UsageError(f"--output: {path} is named twice")
+        if os.path.realpath(path) in specs:
+            raise UsageError(f"--output: {path} is a spec to lint; it would be overwritten")
+        outputs[path] = format
+    return outputs
 
-        return render_json(result, kops=options.kops_version)
-    if options.quiet and not result.findings:
+
+def _write_outputs(outputs: dict[str, str], report: Callable[[str], str]) -> str:
+    """Write the files; returns what to say of those that could not be written."""
+    if not outputs:
         return ""
-    from calico_lint.report.text import render
+    from calico_lint.report.files import write
 
-    return render(result, {item.source.path: item.source for item in inputs}, color=color)
+    failures = ""
+    for path, format in outputs.items():
+        try:
+            write(path, report(format))
+        except OSError as error:
+            failures += f"calico-lint: --output: {path}: {error.strerror or error}\n"
+    return failures
 
 
 def _exit_code(result: LintResult, options: argparse.Namespace) -> int:
