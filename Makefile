@@ -29,11 +29,15 @@ check: $(STAMP)  ## style, types, and generated files against their sources
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m schemas.build --check
+	$(BIN)/python -m simulator.report.faults --check
+	$(BIN)/python -m simulator.protocol.diagrams --check
 
 format: $(STAMP)  ## write what check would ask for
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/python -m schemas.build
+	$(BIN)/python -m simulator.report.faults
+	$(BIN)/python -m simulator.protocol.diagrams
 
 bench: $(STAMP)  ## paired benchmarks; figures are ratios, see bench/README.md
 	$(BIN)/python -m bench

@@ -14,6 +14,7 @@ from calico_lint import __version__
 if TYPE_CHECKING:
     from calico_lint.yaml_source import Source
     from simulator.plan import Plan
+    from simulator.report.trace import Files
 
 USAGE, INTERRUPTED = 2, 130
 
@@ -66,7 +67,7 @@ def _fail(message: str) -> int:
 
 def _plan(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     from calico_lint.kops.releases import ReleaseError, parse_release
-    from simulator.plan import Options, PlanError, make_plan, parse_budget, parse_share
+    from simulator.plan import Options, PlanError, make_plan, parse_budget, parse_rate, parse_share
     from simulator.profile import ProfileError
     from simulator.scenario import ScenarioError
 
@@ -81,11 +82,15 @@ def _plan(options: argparse.Namespace, arguments: Sequence[str]) -> int:
             profile_name=name,
             budgets=tuple(parse_budget(text) for text in options.budget),
             risk=parse_share(options.risk),
+            pod_rate=None if options.pod_rate is None else parse_rate(options.pod_rate),
         )
         releases = parse_release(options.kops_version) if options.kops_version else None
         old_releases = parse_release(options.from_kops_version) if options.from_kops_version else None
     except (ProfileError, ReleaseError, ValueError) as error:
         raise UsageError(str(error)) from None
+    files = _trace_files(options)
+    if files is not None:
+        files.check()
     new = _source(options.spec)
     old = _source(options.old) if options.old is not None else None
     sources = {source.path: source for source in (new, old) if source is not None}
@@ -100,6 +105,8 @@ def _plan(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     except ScenarioError as error:
         raise UsageError(str(error)) from None
     _print_plan(plan, sources, options.format, shlex.join(["calico-sim", *arguments]))
+    if files is not None:
+        _write_typical_run(plan, files)
     return plan.exit_code
 
 
@@ -114,13 +121,43 @@ def _print_plan(plan: Plan, sources: dict[str, Source], format: str, command: st
         text.write(plan, sources, command)
 
 
+def _write_typical_run(plan: Plan, files: Files) -> None:
+    """Write the replication in the middle, and say which that is."""
+    from simulator.engine import run
+    from simulator.plan import replication
+    from simulator.scenario import V2_TO_V3
+
+    if plan.typical is None:
+        print(f"calico-sim: the plan is blocked, nothing was simulated: no {', '.join(files.paths)}", file=sys.stderr)
+        return
+    window = "scheduling block" if plan.upgrade.protocol == V2_TO_V3 else "duration"
+    which = f"replication {plan.typical + 1} of {plan.options.replications}, the one whose {window} is the median"
+    files.write(run(replication(plan, plan.typical), causes=True), f"{plan.cluster.name}: {which}")
+    print(f"calico-sim: wrote {', '.join(files.paths)}: {which}", file=sys.stderr)
+
+
+def _trace_files(options: argparse.Namespace) -> Files | None:
+    """Where --trace, --csv and --events want the events of a run; None if nowhere."""
+    wanted = {"chrome": options.trace, "table": options.csv, "events": getattr(options, "events", None)}
+    if not any(wanted.values()):
+        return None
+    from simulator.report.trace import Files
+
+    return Files(**wanted)
+
+
 def _source(path: str) -> Source:
     from calico_lint.yaml_source import Source
 
+    return Source("<stdin>" if path == "-" else path, _bytes(path))
+
+
+def _bytes(path: str) -> bytes:
+    """A file, or standard input for `-`."""
     if path == "-":
-        return Source("<stdin>", sys.stdin.buffer.read())
+        return sys.stdin.buffer.read()
     with open(path, "rb") as file:
-        return Source(path, file.read())
+        return file.read()
 
 
 def _settings(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
@@ -180,10 +217,73 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     from simulator.scenario import ScenarioError
 
     try:
-        sys.stdout.write(run_file(options.scenario))
+        sys.stdout.write(run_file(options.scenario, _trace_files(options)))
     except ScenarioError as error:
         raise UsageError(f"{options.scenario}: {error}") from None
     return 0
+
+
+# --- replay ---------------------------------------------------------------------------------------------
+
+
+def _replay(options: argparse.Namespace, arguments: Sequence[str]) -> int:
+    from simulator.recording import read_recording
+    from simulator.replay import replay
+    from simulator.report.replay import render_json, render_text
+    from simulator.scenario import ScenarioError
+
+    try:
+        answer = replay(*read_recording(options.recording))
+    except ScenarioError as error:
+        raise UsageError(f"{options.recording}: {error}") from None
+    sys.stdout.write(render_json(answer) if options.format == "json" else render_text(answer, options.recording))
+    return 0
+
+
+# --- recover --------------------------------------------------------------------------------------------
+
+_FLAGS = ("v1_ready", "calico_version", "datastore_ready", "v3_keys", "init_log")
+
+
+def _recover(options: argparse.Namespace, arguments: Sequence[str]) -> int:
+    from simulator import kubectl
+    from simulator.catalogue import Etcd
+    from simulator.recover import NoAnswerError, diagnose, read_state
+    from simulator.report.recover import render_json, render_text
+    from simulator.scenario import ScenarioError
+
+    flags = {name: value for name in _FLAGS if (value := getattr(options, name)) is not None}
+    etcd = Etcd(options.cluster, tuple(options.etcd_members.split(",")), options.etcd_tls)
+    try:
+        answer = diagnose(read_state(kubectl.load(_bytes(options.state)), flags))
+    except ScenarioError as error:
+        raise UsageError(f"{options.state}: {error}") from None
+    except NoAnswerError as error:
+        print(f"calico-sim: no answer: {error}", file=sys.stderr)
+        return 1
+    sys.stdout.write((render_json if options.format == "json" else render_text)(answer, etcd))
+    return 0
+
+
+class _RecoverHelp(argparse.Action):
+    """--help with how to read each flag, which other commands need not load."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from simulator.recover import how_to_read
+
+        parser.epilog = how_to_read()
+        parser.print_help()
+        parser.exit()
+
+
+def _true_false(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+    return text == "true"
+
+
+def _keys(text: str) -> int | bool:
+    return text == "true" if text in ("true", "false") else _whole(0, 2**63)(text)
 
 
 # --- arguments ------------------------------------------------------------------------------------------
@@ -206,6 +306,11 @@ def _max_unavailable(text: str) -> int | str:
     if not text.endswith("%"):
         return _whole(1, 100_000)(text)
     return f"{_whole(1, 100)(text[:-1])}%"
+
+
+def _add_trace_options(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument("--trace", metavar="FILE", help=f"write {what} as Chrome trace events, for ui.perfetto.dev")
+    parser.add_argument("--csv", metavar="FILE", help=f"write the events of {what}, one a row")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -253,8 +358,10 @@ def _parser() -> argparse.ArgumentParser:
         metavar="WINDOW=DURATION",
         help="e.g. scheduling_block=10m: exit 3 when it is exceeded too often; repeatable",
     )
+    plan.add_argument("--pod-rate", metavar="N/min", help="new pods: say how many of them have to wait, and how long")
     plan.add_argument("--risk", default="5%", metavar="P", help="accepted chance to exceed a budget (default: 5%%)")
     plan.add_argument("--format", choices=("text", "json"), default="text")
+    _add_trace_options(plan, "the replication with the median block")
 
     run = commands.add_parser(
         "run",
@@ -263,4 +370,38 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.set_defaults(command=_run)
     run.add_argument("scenario", metavar="SCENARIO.json", help="a scenario, JSON or TOML")
+    _add_trace_options(run, "the run")
+    run.add_argument("--events", metavar="FILE", help="write the run as JSON: events, causes, critical paths")
+
+    replay = commands.add_parser(
+        "replay",
+        help="predict a recorded rollout from its own durations, and show the error",
+        description="Predict a recorded rollout from its own durations, and show predicted, observed and error.",
+    )
+    replay.set_defaults(command=_replay)
+    replay.add_argument("recording", metavar="TRACE.json", help="a recorded rollout (- for standard input)")
+    replay.add_argument("--format", choices=("text", "json"), default="text")
+
+    recover = commands.add_parser(
+        "recover",
+        add_help=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        help="what to do from here: the recovery for an observed state",
+        description="What is wrong with a migration, and the way out: each step with its command, what to check after "
+        "it\nand what not to do. STATE is what this prints:\n\n"
+        "  kubectl -n kube-system get pods,jobs,daemonsets,nodes -o json\n\n"
+        "or a part of it, or an object with the flags below and `pods`. Exit: 0 an answer; 1 none; 2 unreadable.",
+    )
+    recover.set_defaults(command=_recover)
+    recover.add_argument("state", metavar="STATE", help="a JSON file (- for standard input)")
+    recover.add_argument("-h", "--help", action=_RecoverHelp, nargs=0, help="show this, and how to read the flags")
+    recover.add_argument("--v1-ready", type=_true_false, metavar="true|false")
+    recover.add_argument("--calico-version", metavar="VERSION", help="CalicoVersion, '' for none")
+    recover.add_argument("--datastore-ready", type=_true_false, metavar="true|false")
+    recover.add_argument("--v3-keys", type=_keys, metavar="N|true|false", help="keys in the v3 store")
+    recover.add_argument("--init-log", metavar="WORD|LOG", help="what the log of calico-node's init container says")
+    recover.add_argument("--cluster", default="CLUSTER", metavar="NAME", help="its name, for etcd's addresses")
+    recover.add_argument("--etcd-members", default="MEMBER", metavar="a,b,c", help="names of the main etcd's members")
+    recover.add_argument("--etcd-tls", action="store_true", help="etcd wants TLS (enableEtcdTLS)")
+    recover.add_argument("--format", choices=("text", "json"), default="text")
     return parser

@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from simulator import windows
-from simulator.scenario import Scenario
+from simulator import arrivals, causes, windows
 from simulator.timing import MICRO
 from simulator.trace import Trace
 
@@ -44,12 +43,16 @@ class Step(NamedTuple):
 class Observations:
     """The lists hold one entry a run, in the order of the runs; `math.inf` is an instant never reached.
 
-    `stages` are microseconds on the critical path, summed over the runs; `events` count the runs in which
-    something happened. `bird` is whether BIRD is part of these runs.
+    `stages` are microseconds on the critical path, summed over the `explained` runs, those made with causes; `events`
+    count the runs in which something happened. `bird` is whether BIRD is part of these runs.
     """
 
     bird: bool = True
+    pod_rate: int | None = None
+    """new pods in millionths a minute, if their waits are asked for"""
+    pod_waits: list[arrivals.PodWaits] = field(default_factory=list)
     count: int = 0
+    explained: int = 0
     windows: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in WINDOWS})
     starts: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in WINDOWS})
     steps: dict[str, tuple[list[float], list[float], str]] = field(default_factory=dict)
@@ -77,8 +80,12 @@ class Observations:
             starts, ends, _ = self.steps.setdefault(step.name, ([], [], step.what))
             starts.append(0.0 if step.name == APPLY else _instant(step.start, delay))
             ends.append(_instant(step.end, delay))
-        for stage, length_us in _critical_path(trace):
-            self.stages[stage] = self.stages.get(stage, 0) + length_us
+        if trace.links:
+            self.explained += 1
+            for stage, length_us in causes.window(trace).items():
+                self.stages[stage] = self.stages.get(stage, 0) + length_us
+        if self.pod_rate is not None:
+            self.pod_waits.append(arrivals.pods_at_rate(trace, self.pod_rate))
         gap = flat["node_felix_gap_max"]
         for event, happened in (
             ("init_failures", trace.init_failures > 0),
@@ -159,85 +166,3 @@ def _steps(trace: Trace) -> Iterator[Step]:
         None if frozen is None else frozen[1],
         "policies, node by node",
     )
-
-
-# --- where the time goes --------------------------------------------------------------------------------
-
-
-def _critical_path(trace: Trace) -> Iterator[tuple[str, int]]:
-    """(stage, microseconds) of one run, whose sum is the scheduling block (v3-rolling: the roll).
-
-    Only where the nodes are rolled one at a time: each then waits for the one before, so that the chain is
-    the order in which they became ready, and every moment of it belongs to exactly one stage.
-    """
-    scenario = trace.scenario
-    rolling = scenario.cluster.rolling
-    end = trace.rollout if rolling else trace.complete
-    start = 0 if rolling else trace.clear
-    if scenario.cluster.budget(scenario.cluster.nodes) != 1 or end is None or start is None or trace.rollout is None:
-        return
-    explained = 0
-    for stage, length in _chain(trace, start):
-        explained += length
-        yield stage, length
-    if explained and not rolling:
-        explained += end - trace.rollout
-        yield "completion Job", end - trace.rollout
-    yield OTHER, end - start - explained
-
-
-def _chain(trace: Trace, start: int) -> list[tuple[str, int]]:
-    """The stages of all nodes, one node after the other; empty where two were down at once."""
-    scenario = trace.scenario
-    found: list[tuple[str, int]] = []
-    previous: int | None = None
-    for ready, index in sorted((node.ready or 0, index) for index, node in enumerate(trace.nodes)):
-        node = trace.nodes[index]
-        if node.main is None or node.killed is None or (previous is not None and node.killed < previous):
-            return []
-        if previous is None and not scenario.cluster.rolling:
-            found += _first_node(scenario, index, node.main - start)
-        else:
-            found += _later_node(scenario, index, node.main - (previous or 0))
-        found += _until_ready(scenario, index, ready - node.main)
-        previous = ready
-    return found
-
-
-OTHER = "other waits"
-"""What the chain does not explain: a node that lost its peers and was restarted beside another, a retry."""
-
-
-def _first_node(scenario: Scenario, index: int, length: int) -> Iterator[tuple[str, int]]:
-    """From the lock to the start of calico-node on the node that migrates."""
-    of = {name: values[index] for name, values in scenario.stages.items()}
-    data = scenario.cluster.resources + scenario.cluster.ipam
-    store = data * MICRO * MICRO // of["store_rate"]
-    yield "pause of calico-upgrade", of["pause"]
-    yield "read and write the data", of["requery"] + store
-    yield "image pulls", of["pull_node"]
-    yield OTHER, length - of["pause"] - of["requery"] - store - of["pull_node"]
-
-
-def _later_node(scenario: Scenario, index: int, length: int) -> Iterator[tuple[str, int]]:
-    """From the moment the node before was ready to the start of calico-node."""
-    rolling = scenario.cluster.rolling
-    names = ("pull_cni", "pull_node") if rolling else ("pull_upgrade", "pull_node")
-    pulls = sum(scenario.stages[name][index] for name in names)
-    yield "image pulls", pulls
-    yield "restart of the pod", length - pulls
-
-
-def _until_ready(scenario: Scenario, index: int, length: int) -> Iterator[tuple[str, int]]:
-    """From the start of calico-node until its pod counts as ready."""
-    of = {name: values[index] for name, values in scenario.stages.items()}
-    start = of["services"]
-    waits = [scenario.timing["bgp_session"] if scenario.cluster.nodes > 1 else 0]
-    if scenario.cluster.rolling:
-        waits.append(of["felix_sync"])
-    else:
-        waits += [of["felix_ready"], of["pull_cni"] - start]
-    settled = max(waits)
-    yield "start of calico-node", start
-    yield "BGP, Felix and CNI image", settled
-    yield "readiness probe", length - start - settled

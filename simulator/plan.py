@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,12 +26,15 @@ from simulator.profile import Distribution, Fixed, Profile, ProfileError, Situat
 from simulator.risks import Risk
 from simulator.scenario import V2_TO_V3, V3_ROLLING, Scenario, ScenarioError
 from simulator.statistics import Summary, clopper_pearson, quantile, summarise
-from simulator.timing import TIMINGS
+from simulator.timing import MICRO, TIMINGS
 from simulator.upgrade import NothingToSimulateError, Upgrade, decide
 
 DEFAULT_REPLICATIONS = 400
 WHAT_IF_REPLICATIONS = 64
 """Replications of each piece of advice: one block, compared with the same draws of the plan itself."""
+
+CAUSES_REPLICATIONS = 64
+"""Replications whose critical path is followed; such a run takes twice as long."""
 
 # Errors that do not block. S9, the Job that never completes, is an outcome: the plan itself reports it. U001, a field
 # that kOps does not know, is dropped by kOps without a word: the upgrade runs, as if it were not there.
@@ -98,6 +101,8 @@ class Options:
     profile_name: str = "default"
     budgets: tuple[Budget, ...] = ()
     risk: float = 0.05
+    pod_rate: float | None = None
+    """new pods a minute, if it is asked how many of them will wait"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +171,27 @@ class Advice:
 
 
 @dataclass(frozen=True, slots=True)
+class PodArrivals:
+    """What new pods at a rate a minute meet: (P50, P90) over the runs; None: without end.
+
+    `waiting` and `waiting_at_once` are pods, `wait_median` and `wait_max` seconds of those that wait.
+    """
+
+    rate: float
+    waiting: tuple[float | None, float | None]
+    waiting_at_once: tuple[float | None, float | None]
+    wait_median: tuple[float | None, float | None]
+    wait_max: tuple[float | None, float | None]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The shape of the plan's JSON."""
+        names = ("waiting", "waiting_at_once", "wait_median", "wait_max")
+        return {"pods_per_minute": self.rate} | {
+            name: dict(zip(("p50", "p90"), map(_rounded, getattr(self, name)), strict=True)) for name in names
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The answer. Everything that simulation gives is empty where the verdict is `blocked`."""
 
@@ -185,7 +211,11 @@ class Plan:
     budgets: tuple[BudgetAnswer, ...] = ()
     steps: tuple[PlanStep, ...] = ()
     critical_path: tuple[tuple[str, float], ...] = ()
+    critical_path_runs: int = 0
+    typical: int | None = None
+    """the replication whose main window is the median one"""
     advice: tuple[Advice, ...] = ()
+    arrivals: PodArrivals | None = None
 
     @property
     def exit_code(self) -> int:
@@ -193,7 +223,7 @@ class Plan:
         return EXIT_CODES[self.verdict]
 
     def to_dict(self) -> dict[str, Any]:
-        """The plan's JSON: the keys of the contract, then `reason`, `budgets`, `assumptions` and `tool`."""
+        """The plan's JSON: the keys of the contract, then some of our own from `reason` on."""
         from calico_lint.report.json import finding_to_dict
 
         return {
@@ -220,6 +250,8 @@ class Plan:
             "reason": self.reason,
             "budgets": [answer.to_dict() for answer in self.budgets],
             "assumptions": list(self.assumptions),
+            "critical_path_replications": self.critical_path_runs,
+            "arrivals": None if self.arrivals is None else self.arrivals.to_dict(),
             "tool": {"name": "calico-sim", "version": __version__},
         }
 
@@ -354,7 +386,10 @@ def _simulate(task: _Task, progress: Callable[[int, int], None] | None) -> Plan:
     what_ifs = _what_ifs(task)
     compared = min(options.replications, WHAT_IF_REPLICATIONS)
     tick = _counter(progress, 2 * options.replications + len(what_ifs) * compared)
-    runs = _replicate(profile, scenario, options.seed, options.replications, tick)
+    rate = None if options.pod_rate is None else round(options.pod_rate * MICRO)
+    runs = _replicate(
+        profile, scenario, options.seed, options.replications, tick, explained=CAUSES_REPLICATIONS, pod_rate=rate
+    )
     given = _replicate(profile, scenario, options.seed, options.replications, tick, uncertain=False)
     main = "scheduling_block" if upgrade.protocol == V2_TO_V3 else "total"
     now = _p50(runs.windows[main][:compared])
@@ -390,8 +425,22 @@ def _simulate(task: _Task, progress: Callable[[int, int], None] | None) -> Plan:
             for stage, length in sorted(runs.stages.items(), key=lambda item: -item[1])
             if length
         ),
+        critical_path_runs=runs.explained if whole else 0,
+        typical=_median_run(runs.windows[main]),
         advice=tuple(advice),
+        arrivals=None if options.pod_rate is None else _pod_arrivals(options.pod_rate, runs),
     )
+
+
+def _pod_arrivals(rate: float, runs: Observations) -> PodArrivals:
+    waiting, at_once, median, longest = zip(*runs.pod_waits, strict=True)
+    return PodArrivals(rate, _ends(waiting), _ends(at_once), _ends(median, MICRO), _ends(longest, MICRO))
+
+
+def _ends(values: Sequence[float], unit: int = 1) -> tuple[float | None, float | None]:
+    """P50 and P90, in units."""
+    ordered = sorted(value / unit for value in values)
+    return quantile(ordered, 0.5), quantile(ordered, 0.9)
 
 
 def _counter(progress: Callable[[int, int], None] | None, total: int) -> Callable[[], None]:
@@ -408,16 +457,38 @@ def _counter(progress: Callable[[int, int], None] | None, total: int) -> Callabl
 
 
 def _replicate(
-    profile: Profile, scenario: Scenario, seed: int, count: int, tick: Callable[[], None], *, uncertain: bool = True
+    profile: Profile,
+    scenario: Scenario,
+    seed: int,
+    count: int,
+    tick: Callable[[], None],
+    *,
+    uncertain: bool = True,
+    explained: int = 0,
+    pod_rate: int | None = None,
 ) -> Observations:
-    """Draw and run `count` replications."""
-    observations = Observations(bird=profile["bgp_session"].distribution != Fixed(0))
+    """Draw and run `count` replications, the first `explained` of them with their causes."""
+    observations = Observations(bird=profile["bgp_session"].distribution != Fixed(0), pod_rate=pod_rate)
     for number, members in draws.blocks(count):
         block = draws.draw(profile, scenario.cluster.nodes, seed, number, uncertain=uncertain)
         for member in members:
-            observations.add(run(draws.replication(scenario, block, member)))
+            causes = observations.count < explained
+            observations.add(run(draws.replication(scenario, block, member), causes=causes))
             tick()
     return observations
+
+
+def _median_run(lengths: Sequence[float]) -> int:
+    """The run with the median length; of two in the middle the shorter one."""
+    return sorted(range(len(lengths)), key=lambda number: (lengths[number], number))[(len(lengths) - 1) // 2]
+
+
+def replication(plan: Plan, number: int) -> Scenario:
+    """The scenario of one replication of a plan that is not blocked, as it was drawn; the first is number 0."""
+    assert plan.profile is not None
+    assert plan.scenario is not None
+    block = draws.draw(plan.profile, plan.nodes, plan.options.seed, number // draws.BLOCK)
+    return draws.replication(plan.scenario, block, number % draws.BLOCK)
 
 
 def _control_plane(cluster: Cluster) -> int:
@@ -633,6 +704,21 @@ def duration(seconds: float) -> str:
 def _two(count: int, size: int, large: str, small: str) -> str:
     rest = count % size
     return f"{count // size} {large} {rest} {small}" if rest else f"{count // size} {large}"
+
+
+_PER_MINUTE = {"s": 60.0, "min": 1.0, "m": 1.0, "h": 1 / 60}
+
+
+def parse_rate(text: str) -> float:
+    """Pods a minute as `--pod-rate` takes them: `12`, `12/min`, `0.5/s`, `90/h`. Raises ValueError."""
+    number, _, unit = text.strip().partition("/")
+    try:
+        rate = float(number) * _PER_MINUTE[unit.strip() or "min"]
+    except (KeyError, ValueError):
+        rate = math.nan
+    if not 1e-6 <= rate <= 1e6:
+        raise ValueError(f"{text!r} is no rate: write 12/min, 0.5/s or 90/h")
+    return rate
 
 
 def parse_budget(text: str) -> Budget:

@@ -5,24 +5,40 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from simulator.engine import run
 from simulator.scenario import Scenario, ScenarioError
+from simulator.trace import Trace
 from simulator.windows import result
 
+if TYPE_CHECKING:
+    from simulator.report.trace import Files
 
-def run_file(path: str) -> str:
+
+def run_file(path: str, files: Files | None = None) -> str:
     """Run the scenario in a file and return the result as JSON text, with a newline at its end.
 
     Args:
         path: a JSON file, a TOML file if its name ends in ``.toml``, or ``-`` for JSON on standard input.
+        files: where to write the events of the run, if anywhere.
 
     Raises:
         ScenarioError: the file cannot be read, is not JSON or TOML (with line and column), or is no scenario.
+        OSError: one of `files` cannot be written.
 
     """
-    return json.dumps(result(run(read_scenario(path))), indent=1) + "\n"
+    if files is None:
+        return _text(run(read_scenario(path)))
+    files.check()
+    scenario = read_scenario(path)
+    trace = run(scenario, causes=True)
+    files.write(trace, scenario.name or path)
+    return _text(trace)
+
+
+def _text(trace: Trace) -> str:
+    return json.dumps(result(trace), indent=1) + "\n"
 
 
 def read_scenario(path: str) -> Scenario:

@@ -13,10 +13,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from simulator.extensions import Arrivals, Join, Typha
 from simulator.timing import MICRO, TIMINGS, Timing
+from simulator.timing import seconds as _seconds
 
 V2_TO_V3: Final = "v2-to-v3"
 V3_ROLLING: Final = "v3-rolling"
+ROLLING_UPDATE: Final = "RollingUpdate"
+ON_DELETE: Final = "OnDelete"
 DEFAULT_HORIZON: Final = 100_000 * MICRO
 
 
@@ -74,7 +78,10 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """The cluster and the upgrade's settings. `order` is the processing order as node indices from 0."""
+    """The cluster and the upgrade's settings. `order` is the processing order as node indices from 0.
+
+    `nodes` counts those that are there from the beginning; `order` holds those that join as well.
+    """
 
     nodes: int
     max_unavailable: int | str = 1
@@ -84,6 +91,7 @@ class Cluster:
     order: tuple[int, ...] = ()
     resources: int = 200
     ipam: int = 0
+    update_strategy: str = ROLLING_UPDATE
 
     @property
     def rolling(self) -> bool:
@@ -106,7 +114,8 @@ class Scenario:
     """A complete, checked scenario. Equal scenarios give equal results.
 
     `timing`: cluster-wide value of every name but the ladders. `stages`: for every name that may differ from
-    node to node, one value per node. `horizon`: None runs until nothing can change any more.
+    node to node, one value per node. `horizon`: None runs until nothing can change any more. What follows `title`
+    goes beyond the contract (docs/scenario-extensions.md).
     """
 
     cluster: Cluster
@@ -120,6 +129,30 @@ class Scenario:
     horizon: int | None = DEFAULT_HORIZON
     name: str | None = None
     title: str | None = None
+    joins: tuple[Join, ...] = ()
+    typha: Typha | None = None
+    pod_arrivals: Arrivals | None = None
+    policy_arrivals: Arrivals | None = None
+    hazards: bool = False
+
+    @property
+    def node_count(self) -> int:
+        """How many nodes there are, those that join included."""
+        return self.cluster.nodes + len(self.joins)
+
+    @property
+    def asks_more(self) -> bool:
+        """Whether the result has fields beyond the contract's."""
+        asked = self.typha or self.pod_arrivals or self.policy_arrivals or self.hazards
+        return bool(asked) or any(action.kind == "roll_back" for action in self.operator)
+
+    @property
+    def rolls_back(self) -> bool:
+        """Whether the operator rolls back before the horizon: such a run does not end by completing."""
+        return any(
+            action.kind == "roll_back" and (self.horizon is None or action.at <= self.horizon)
+            for action in self.operator
+        )
 
     @classmethod
     def from_dict(cls, data: object) -> Scenario:
@@ -165,7 +198,7 @@ class Scenario:
             ScenarioError: an unknown name, a wrong number of values, a value out of range.
 
         """
-        count = self.cluster.nodes
+        count = self.node_count
         new_timing, stages = dict(self.timing), dict(self.stages)
         for name, value in timing.items():
             if name not in new_timing:
@@ -200,7 +233,9 @@ class Scenario:
         }
         if self.cluster.kops is not None:
             cluster["kops"] = self.cluster.kops
-        if self.cluster.order != tuple(range(self.cluster.nodes)):
+        if self.cluster.update_strategy != ROLLING_UPDATE:
+            cluster["update_strategy"] = self.cluster.update_strategy
+        if self.cluster.order != tuple(range(self.node_count)):
             cluster["order"] = [node_name(index) for index in self.cluster.order]
         per_node: dict[str, dict[str, float]] = {}
         for name, values in self.stages.items():
@@ -217,15 +252,18 @@ class Scenario:
             "faults": [_fault_dict(fault) for fault in self.faults],
             "operator": [_entry("action", action.kind, action) for action in self.operator],
             "probes": [_entry("kind", probe.kind, probe) for probe in self.probes],
+            "joins": [{"node": node_name(join.node), "at": _seconds(join.at)} for join in self.joins],
+            "typha": None if self.typha is None else self.typha.to_dict(),
+            "arrivals": {
+                name: arrivals.to_dict()
+                for name, arrivals in (("pods", self.pod_arrivals), ("policies", self.policy_arrivals))
+                if arrivals is not None
+            },
+            "extensions": ["hazards"] if self.hazards else [],
         }
         data = {key: value for key, value in data.items() if value or value == ""}
         data["horizon"] = None if self.horizon is None else _seconds(self.horizon)
         return data
-
-
-def _seconds(micros: int) -> int | float:
-    whole, rest = divmod(micros, MICRO)
-    return whole if rest == 0 else micros / MICRO
 
 
 def _written(timing: Timing, value: int) -> int | float:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-import math
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
+from simulator.extension_reader import (
+    KEYS,
+    check_joins,
+    check_roll_back,
+    read_arrivals,
+    read_extensions,
+    read_joins,
+    read_strategy,
+    read_typha,
+)
+from simulator.reading import Table, boolean, kind_of, micros, node_index, one_of, text, whole
 from simulator.scenario import (
     DEFAULT_HORIZON,
     V2_TO_V3,
@@ -25,13 +35,10 @@ from simulator.scenario import (
     parse_version,
     unknown,
 )
-from simulator.timing import MICRO, PER_NODE, TIMINGS
-
-T = TypeVar("T")
+from simulator.timing import PER_NODE, TIMINGS
 
 _PROTOCOLS: Final = {V2_TO_V3: "1.10.0", V3_ROLLING: "1.28.0"}  # each with its usual Kubernetes
 _MAX_NODES: Final = 100_000
-_MAX_SECONDS: Final = 1_000_000_000
 
 _IMAGES: Final = ("upgrade", "node", "cni", "controllers")
 _SOURCES: Final = ("kubernetes", "calicoctl_v1", "calicoctl_v3")
@@ -60,6 +67,7 @@ _ACTIONS: Final[_Kinds] = {
     "delete_node": (("node", "at"), ()),
     "delete_pod": (("node", "at"), ()),
     "recreate_job": (("at",), ()),
+    "roll_back": (("at",), ()),  # an extension
 }
 _ROLLING_ACTIONS: Final = ("delete_node", "delete_pod")
 _PROBES: Final[_Kinds] = {
@@ -72,10 +80,10 @@ def read_dict(data: object) -> Scenario:
     """A scenario from JSON data: bare, or as ``{"scenario": …, "expected": …}``; errors are `ScenarioError`."""
     prefix = ""
     if isinstance(data, Mapping) and "scenario" in data:
-        wrapper = _Table(data, "")
+        wrapper = Table(data, "")
         wrapper.known("scenario", "expected")
         data, prefix = data["scenario"], "scenario"
-    return _parse(_Table(data, prefix))
+    return _parse(Table(data, prefix))
 
 
 def read_toml(text: str) -> Scenario:
@@ -91,117 +99,13 @@ def read_toml(text: str) -> Scenario:
     return read_dict(data)
 
 
-def _kind_of(value: object) -> str:
-    names = {bool: "true or false", dict: "an object", list: "a list", str: "text", type(None): "null"}
-    return names.get(type(value), "a number" if isinstance(value, (int, float)) else type(value).__name__)
-
-
-class _Table:
-    """An object of the scenario that knows its place and which of its keys are allowed."""
-
-    def __init__(self, data: object, place: str) -> None:
-        if not isinstance(data, Mapping):
-            raise ScenarioError(place, f"expected an object, found {_kind_of(data)}", "write {…}")
-        self.data: Mapping[str, object] = data
-        self.place = place
-
-    def at(self, key: str) -> str:
-        return f"{self.place}.{key}" if self.place else key
-
-    def known(self, *keys: str) -> None:
-        for key in self.data:
-            if key not in keys:
-                raise unknown(self.place, key, keys, "known key here")
-
-    def need(self, key: str, read: Callable[[object, str], T]) -> T:
-        if key not in self.data:
-            raise ScenarioError(self.at(key), "it is missing", f"add {key!r}")
-        return read(self.data[key], self.at(key))
-
-    def get(self, key: str, read: Callable[[object, str], T], default: T) -> T:
-        return read(self.data[key], self.at(key)) if key in self.data else default
-
-    def maybe(self, key: str, read: Callable[[object, str], T]) -> T | None:
-        """The value; None if it is absent or null."""
-        return None if self.data.get(key) is None else read(self.data[key], self.at(key))
-
-    def table(self, key: str) -> _Table:
-        return _Table(self.data.get(key, {}), self.at(key))
-
-    def items(self, key: str) -> list[_Table]:
-        value = self.data.get(key, [])
-        if not isinstance(value, list):
-            raise ScenarioError(self.at(key), f"expected a list, found {_kind_of(value)}", "write […]")
-        return [_Table(item, f"{self.at(key)}[{index}]") for index, item in enumerate(value)]
-
-
-def _text(value: object, place: str) -> str:
-    if not isinstance(value, str):
-        raise ScenarioError(place, f"expected text, found {_kind_of(value)}", "put it in quotes")
-    return value
-
-
-def _boolean(value: object, place: str) -> bool:
-    if not isinstance(value, bool):
-        raise ScenarioError(place, f"expected true or false, found {_kind_of(value)}", "write true or false")
-    return value
-
-
-def _whole(minimum: int, maximum: int | None = None) -> Callable[[object, str], int]:
-    def read(value: object, place: str) -> int:
-        if isinstance(value, bool) or not isinstance(value, int):
-            found = value if isinstance(value, float) else _kind_of(value)
-            raise ScenarioError(place, f"expected a whole number, found {found}", "write it without a fraction")
-        if value < minimum:
-            raise ScenarioError(place, f"{value} is too small", f"use {minimum} or more")
-        if maximum is not None and value > maximum:
-            raise ScenarioError(place, f"{value} is too large", f"use {maximum} or less")
-        return value
-
-    return read
-
-
-def _micros(value: object, place: str) -> int:
-    """Seconds -> microseconds; also objects a second -> millionths of it."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ScenarioError(place, f"expected a number, found {_kind_of(value)}", "write seconds as a number")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ScenarioError(place, f"{value} is not finite", "use a finite number of seconds")
-    if value < 0:
-        raise ScenarioError(place, f"{value} is negative", "use 0 or more")
-    if value > _MAX_SECONDS:
-        raise ScenarioError(place, "the number is too large", f"use {_MAX_SECONDS} or less")
-    return round(value * MICRO)
-
-
-def _one_of(choices: Sequence[str], what: str) -> Callable[[object, str], str]:
-    def read(value: object, place: str) -> str:
-        word = _text(value, place)
-        if word not in choices:
-            raise unknown(place, word, choices, what)
-        return word
-
-    return read
-
-
-def _node_index(count: int) -> Callable[[object, str], int]:
-    def read(value: object, place: str) -> int:
-        name = _text(value, place)
-        if not re.fullmatch(r"n[1-9][0-9]{0,8}", name) or int(name[1:]) > count:
-            possible = "only n1" if count == 1 else f"n1 … n{count}"
-            raise ScenarioError(place, f"there is no node {name!r}", f"the cluster has {possible}")
-        return int(name[1:]) - 1
-
-    return read
-
-
 def _kubernetes(value: object, place: str) -> str:
-    text = _text(value, place)
+    version = text(value, place)
     try:
-        parse_version(text)
+        parse_version(version)
     except ValueError:
-        raise ScenarioError(place, f"{text!r} is no version", 'write it as "1.10.5"') from None
-    return text
+        raise ScenarioError(place, f"{version!r} is no version", 'write it as "1.10.5"') from None
+    return version
 
 
 def _max_unavailable(value: object, place: str) -> int | str:
@@ -210,21 +114,27 @@ def _max_unavailable(value: object, place: str) -> int | str:
         if match is None or not 1 <= int(match[1]) <= 100:
             raise ScenarioError(place, f"{value!r} is no percentage", 'write "1%" to "100%", or a whole number')
         return value
-    return _whole(1)(value, place)
+    return whole(1)(value, place)
 
 
-def _parse(top: _Table) -> Scenario:
-    top.known("name", "title", "cluster", "timing", "per_node", "faults", "operator", "probes", "horizon")
+def _parse(top: Table) -> Scenario:
+    top.known("name", "title", "cluster", "timing", "per_node", "faults", "operator", "probes", "horizon", *KEYS)
     if "cluster" not in top.data:
         raise ScenarioError(top.at("cluster"), "it is missing", 'add {"nodes": N}')
-    cluster = _parse_cluster(top.table("cluster"))
+    nodes = top.table("cluster").need("nodes", whole(1, _MAX_NODES))
+    joins = read_joins(top, nodes, _MAX_NODES)
+    count = nodes + len(joins)
+    cluster = _parse_cluster(top.table("cluster"), count)
     timing, ladders = _parse_timing(top.table("timing"))
-    stages = _parse_stages(top.table("per_node"), timing, cluster.nodes)
+    stages = _parse_stages(top.table("per_node"), timing, count)
     check_services(timing, stages)
-    faults = tuple(_parse_fault(table, cluster) for table in top.items("faults"))
+    faults = tuple(_parse_fault(table, cluster, count) for table in top.items("faults"))
     _check_windows(top, faults)
-    actions = tuple(_parse_action(table, cluster) for table in top.items("operator"))
+    check_joins(top, joins, faults)
+    actions = tuple(_parse_action(table, cluster, count) for table in top.items("operator"))
     _check_deletions(top, cluster, faults, actions)
+    check_roll_back(top, actions)
+    pod_arrivals, policy_arrivals = read_arrivals(top)
     return Scenario(
         cluster=cluster,
         timing=timing,
@@ -233,37 +143,43 @@ def _parse(top: _Table) -> Scenario:
         image_ladder=ladders["image_ladder"],
         faults=faults,
         operator=actions,
-        probes=tuple(_parse_probe(table, cluster) for table in top.items("probes")),
-        horizon=DEFAULT_HORIZON if "horizon" not in top.data else top.maybe("horizon", _micros),
-        name=top.maybe("name", _text),
-        title=top.maybe("title", _text),
+        probes=tuple(_parse_probe(table, count) for table in top.items("probes")),
+        horizon=DEFAULT_HORIZON if "horizon" not in top.data else top.maybe("horizon", micros),
+        name=top.maybe("name", text),
+        title=top.maybe("title", text),
+        joins=joins,
+        typha=read_typha(top, cluster),
+        pod_arrivals=pod_arrivals,
+        policy_arrivals=policy_arrivals,
+        hazards="hazards" in read_extensions(top),
     )
 
 
-def _parse_cluster(table: _Table) -> Cluster:
-    table.known("nodes", "max_unavailable", "kubernetes", "kops", "protocol", "order", "objects")
-    count = table.need("nodes", _whole(1, _MAX_NODES))
-    protocol = table.get("protocol", _one_of(tuple(_PROTOCOLS), "protocol"), V2_TO_V3)
+def _parse_cluster(table: Table, count: int) -> Cluster:
+    """The cluster; `count` is the number of nodes, those that join included."""
+    table.known("nodes", "max_unavailable", "kubernetes", "kops", "protocol", "order", "objects", "update_strategy")
+    protocol = table.get("protocol", one_of(tuple(_PROTOCOLS), "protocol"), V2_TO_V3)
     objects = table.table("objects")
     objects.known("resources", "ipam")
     return Cluster(
-        nodes=count,
+        nodes=table.need("nodes", whole(1, _MAX_NODES)),
         max_unavailable=_max_unavailable(table.data.get("max_unavailable", 1), table.at("max_unavailable")),
         kubernetes=table.get("kubernetes", _kubernetes, _PROTOCOLS[protocol]),
-        kops=table.maybe("kops", _text),
+        kops=table.maybe("kops", text),
         protocol=protocol,
         order=_parse_order(table, count),
-        resources=objects.get("resources", _whole(1), 200),
-        ipam=objects.get("ipam", _whole(0), 0),
+        resources=objects.get("resources", whole(1), 200),
+        ipam=objects.get("ipam", whole(0), 0),
+        update_strategy=read_strategy(table, protocol == V3_ROLLING),
     )
 
 
-def _parse_order(table: _Table, count: int) -> tuple[int, ...]:
+def _parse_order(table: Table, count: int) -> tuple[int, ...]:
     names = table.data.get("order", [])
     place = table.at("order")
     if not isinstance(names, list):
-        raise ScenarioError(place, f"expected a list, found {_kind_of(names)}", 'write ["n2", "n1"]')
-    read = _node_index(count)
+        raise ScenarioError(place, f"expected a list, found {kind_of(names)}", 'write ["n2", "n1"]')
+    read = node_index(count)
     first = [read(name, f"{place}[{index}]") for index, name in enumerate(names)]
     seen: set[int] = set()
     for index, node in enumerate(first):
@@ -276,12 +192,12 @@ def _parse_order(table: _Table, count: int) -> tuple[int, ...]:
 def _value(name: str, value: object, place: str) -> int:
     """One value of a timing name, as the integer the simulator counts in."""
     timing = TIMINGS[name]
-    number = _micros(value, place) if timing.scaled else _whole(0)(value, place)
+    number = micros(value, place) if timing.scaled else whole(0)(value, place)
     check_range(place, timing, number)
     return number
 
 
-def _parse_timing(table: _Table) -> tuple[dict[str, int], dict[str, tuple[int, ...]]]:
+def _parse_timing(table: Table) -> tuple[dict[str, int], dict[str, tuple[int, ...]]]:
     for name in table.data:
         if name not in TIMINGS:
             raise unknown(table.place, name, TIMINGS, "timing name")
@@ -295,15 +211,15 @@ def _parse_timing(table: _Table) -> tuple[dict[str, int], dict[str, tuple[int, .
             continue
         if not isinstance(value, (list, tuple)) or not value:
             raise ScenarioError(place, "expected a list of seconds", "write it as [0, 10, 20]")
-        ladders[name] = tuple(_micros(step, f"{place}[{index}]") for index, step in enumerate(value))
+        ladders[name] = tuple(micros(step, f"{place}[{index}]") for index, step in enumerate(value))
         if ladders[name][-1] == 0:
             raise ScenarioError(place, "its last value is 0", "the last one repeats: use more than 0")
     return timing, ladders
 
 
-def _parse_stages(table: _Table, timing: Mapping[str, int], count: int) -> dict[str, tuple[int, ...]]:
+def _parse_stages(table: Table, timing: Mapping[str, int], count: int) -> dict[str, tuple[int, ...]]:
     stages = {name: [timing[name]] * count for name in PER_NODE}
-    read = _node_index(count)
+    read = node_index(count)
     for node in table.data:
         index = read(node, table.at(node))
         own = table.table(node)
@@ -316,20 +232,20 @@ def _parse_stages(table: _Table, timing: Mapping[str, int], count: int) -> dict[
     return {name: tuple(values) for name, values in stages.items()}
 
 
-def _parse_entry(table: _Table, key: str, kinds: _Kinds, what: str, nodes: int) -> dict[str, Any]:
+def _parse_entry(table: Table, key: str, kinds: _Kinds, what: str, nodes: int) -> dict[str, Any]:
     """The values of a fault, action or probe, `kind` among them; optional ones absent or null are None."""
-    kind = table.need(key, _one_of(tuple(kinds), what))
+    kind = table.need(key, one_of(tuple(kinds), what))
     required, optional = kinds[kind]
     table.known(key, *required, *optional)
     readers: dict[str, Callable[[object, str], Any]] = {
-        "node": _node_index(nodes),
-        "at": _micros,
-        "from": _micros,
-        "until": _micros,
-        "image": _one_of(_IMAGES, "image"),
-        "object": _whole(1),
-        "abort_fails": _boolean,
-        "source": _one_of(_SOURCES, "source"),
+        "node": node_index(nodes),
+        "at": micros,
+        "from": micros,
+        "until": micros,
+        "image": one_of(_IMAGES, "image"),
+        "object": whole(1),
+        "abort_fails": boolean,
+        "source": one_of(_SOURCES, "source"),
     }
     values: dict[str, Any] = {"kind": kind}
     values |= {name: table.need(name, readers[name]) for name in required}
@@ -337,8 +253,8 @@ def _parse_entry(table: _Table, key: str, kinds: _Kinds, what: str, nodes: int) 
     return values
 
 
-def _parse_fault(table: _Table, cluster: Cluster) -> Fault:
-    values = _parse_entry(table, "kind", _FAULTS, "kind of fault", cluster.nodes)
+def _parse_fault(table: Table, cluster: Cluster, count: int) -> Fault:
+    values = _parse_entry(table, "kind", _FAULTS, "kind of fault", count)
     if cluster.rolling and values["kind"] not in _ROLLING_FAULTS:
         reason = f"{V3_ROLLING} has no {values['kind']}"
         raise ScenarioError(table.at("kind"), reason, f"it knows {', '.join(_ROLLING_FAULTS)}")
@@ -354,19 +270,19 @@ def _parse_fault(table: _Table, cluster: Cluster) -> Fault:
     return fault
 
 
-def _parse_action(table: _Table, cluster: Cluster) -> Action:
-    values = _parse_entry(table, "action", _ACTIONS, "action", cluster.nodes)
+def _parse_action(table: Table, cluster: Cluster, count: int) -> Action:
+    values = _parse_entry(table, "action", _ACTIONS, "action", count)
     if cluster.rolling and values["kind"] not in _ROLLING_ACTIONS:
         reason = f"{V3_ROLLING} has no use for {values['kind']}"
         raise ScenarioError(table.at("action"), reason, f"it knows {', '.join(_ROLLING_ACTIONS)}")
     return Action(**values)
 
 
-def _parse_probe(table: _Table, cluster: Cluster) -> Probe:
-    return Probe(**_parse_entry(table, "kind", _PROBES, "kind of probe", cluster.nodes))
+def _parse_probe(table: Table, count: int) -> Probe:
+    return Probe(**_parse_entry(table, "kind", _PROBES, "kind of probe", count))
 
 
-def _check_windows(top: _Table, faults: Sequence[Fault]) -> None:
+def _check_windows(top: Table, faults: Sequence[Fault]) -> None:
     """A node is off or on: its windows must not overlap."""
     windows: dict[int | None, list[tuple[int, Fault]]] = {}
     for index, fault in enumerate(faults):
@@ -383,8 +299,8 @@ def _check_windows(top: _Table, faults: Sequence[Fault]) -> None:
                 )
 
 
-def _check_deletions(top: _Table, cluster: Cluster, faults: Sequence[Fault], actions: Sequence[Action]) -> None:
-    """delete_node is for nodes that never return, and leaves at least one node."""
+def _check_deletions(top: Table, cluster: Cluster, faults: Sequence[Fault], actions: Sequence[Action]) -> None:
+    """delete_node is for nodes that never return, and leaves at least one of the first nodes."""
     deleted: set[int | None] = set()
     for index, action in enumerate(actions):
         if action.kind != "delete_node":
@@ -406,5 +322,5 @@ def _check_deletions(top: _Table, cluster: Cluster, faults: Sequence[Fault], act
                 "only a node that is NotReady and never returns may be deleted",
                 "add a node_not_ready fault without until that begins before",
             )
-        if len(deleted) == cluster.nodes:
+        if sum(node is not None and node < cluster.nodes for node in deleted) == cluster.nodes:
             raise ScenarioError(place, "no node would remain", "leave one")

@@ -16,6 +16,20 @@ MICRO: Final = 1_000_000
 """Microseconds in a second: the resolution of the simulator's clock."""
 
 
+def seconds(micros: int) -> int | float:
+    """Microseconds as seconds: a whole number if it is one."""
+    whole, rest = divmod(micros, MICRO)
+    return whole if rest == 0 else micros / MICRO
+
+
+def written(micros: float | None) -> int | float | None:
+    """Microseconds as the seconds of a result: a whole number if it is one, else up to 3 decimals."""
+    if micros is None:
+        return None
+    milli = round(round(micros), -3) // 1000
+    return milli // 1000 if milli % 1000 == 0 else milli / 1000
+
+
 @dataclass(frozen=True, slots=True)
 class Timing:
     """One timing name: golden value, unit (``s``, ``objects/s``, ``probes``, ``restarts``) and meaning.

@@ -38,12 +38,29 @@ class TraceEvent(NamedTuple):
     event: str
 
 
+class Link(NamedTuple):
+    """One node of the causal graph: something that happened, and the last thing that it waited for.
+
+    `cause` is the place of that thing in `Trace.links`; from its time to `time` (microseconds) the wait was of the
+    kind `stage`, empty if there was none. `event` is the place in `Trace.events`; None: only a wait that ended.
+    """
+
+    time: int
+    cause: int
+    stage: str
+    event: int | None
+
+
 @dataclass(slots=True)
 class NodeTrace:
     """First instants of one node (microseconds; None: it did not happen).
 
     `killed`: the old pod's containers ended. `main`: start of the first calico-node run that reached its
     services. `cni`: the v3 CNI plugin is installed. `ready`: the new pod is Ready. `in_sync`: v3 Felix is in sync.
+
+    `joined`: the node joined the cluster; None: it was there from the beginning. The rest is of a rollback: the end
+    of the last v3 calico-node container, the v2 CNI plugin on the node again, the start of the first v2 calico-node
+    run that reached its services, and v2's Felix in sync.
     """
 
     killed: int | None = None
@@ -51,6 +68,24 @@ class NodeTrace:
     cni: int | None = None
     ready: int | None = None
     in_sync: int | None = None
+    joined: int | None = None
+    v3_ended: int | None = None
+    v2_cni: int | None = None
+    v2_main: int | None = None
+    v2_in_sync: int | None = None
+
+
+@dataclass(slots=True)
+class TyphaTrace:
+    """The roll of Typha (extension; `simulator.typha`), in microseconds; None: it never happens.
+
+    `gaps`: per node the intervals in which its Felix had no Typha, beside its own restart. `rollout`: every Typha is
+    new and Ready. `gone`: no old one is left.
+    """
+
+    gaps: dict[int, list[Span]]
+    rollout: int | None = None
+    gone: int | None = None
 
 
 @dataclass(slots=True)
@@ -59,6 +94,10 @@ class Ending:
 
     not_ready: int = 0
     """existing nodes that are NotReady"""
+    outdated: int = 0
+    """existing nodes whose pod is not of the DaemonSet's template"""
+    without_peer: bool = False
+    """a node that joined waits for a BGP session, and only nodes of v2 are there, which do not know it"""
     waiting_pulls: list[tuple[str, int | None]] = field(default_factory=list)
     """(image, node or None) of containers in image back-off"""
     crash_looping: list[int] = field(default_factory=list)
@@ -98,10 +137,21 @@ class Trace:
     controllers_init: int | None = None
     controllers_init_end: int | None = None
     controllers_sync: int | None = None
+    roll_back: int | None = None
+    """the operator began to roll back"""
+    rolled_back: int | None = None
+    """every node runs v2 again, the flags are open and the v3 store is empty"""
+    controllers_v3_gone: int | None = None
+    controllers_back: int | None = None
+    """v2's kube-controllers has written all keys"""
+    typha: TyphaTrace | None = None
+    """only if the scenario has a Typha"""
     init_failures: int = 0
     job_restarts: int = 0
     ending: Ending = field(default_factory=Ending)
     events: list[TraceEvent] = field(default_factory=list)
+    links: list[Link] = field(default_factory=list)
+    """what each event waited for, the start of the run first; empty unless the run was asked for causes"""
     last_change: int = 0
 
     def record(self, time: int, actor: str, node: str | None, event: str) -> None:

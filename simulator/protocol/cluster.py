@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from simulator import typha
 from simulator.protocol.bgp import BgpMesh
+from simulator.protocol.causality import CausalClock
 from simulator.protocol.clock import Clock, Moment, Phase, Story
 from simulator.protocol.completion import CompletionJob
 from simulator.protocol.controllers import Controllers
@@ -12,28 +14,41 @@ from simulator.protocol.faults import Faults
 from simulator.protocol.kubelet import ImagePuller
 from simulator.protocol.node import Node
 from simulator.protocol.operator import schedule_faults_and_actions
+from simulator.protocol.rollback import Rollback
 from simulator.scenario import Scenario
 from simulator.timing import MICRO, NodeTiming
 from simulator.trace import Ending, NodeTrace, Trace
 
 
 class Cluster:
-    """All actors of one run, on one clock. `rolling`: from v3 to v3, without a migration."""
+    """All actors of one run, on one clock. `rolling`: from v3 to v3, without a migration.
 
-    def __init__(self, scenario: Scenario) -> None:
+    With `causes` the trace says what each event waited for.
+    """
+
+    def __init__(self, scenario: Scenario, causes: bool = False) -> None:
         settings = scenario.cluster
         self.scenario = scenario
         self.timing = scenario.timing
         self.rolling = settings.rolling
+        self.typha_away = scenario.typha.away if scenario.typha else 0
         self.probe_at_start = settings.kubernetes_at_least(1, 21)  # R14
-        self.trace = Trace(scenario, [NodeTrace() for _ in range(settings.nodes)])
-        self.clock = Clock(max(settings.nodes, len(scenario.faults) + len(scenario.operator)))
+        joining = {join.node for join in scenario.joins}
+        self.trace = Trace(scenario, [NodeTrace() for _ in range(scenario.node_count)], removed=set(joining))
+        instants = len(scenario.joins) + len(scenario.faults) + len(scenario.operator)
+        ranks_needed = max(scenario.node_count, instants)
+        self.clock = CausalClock(ranks_needed, self.trace) if causes else Clock(ranks_needed)
         self.faults = Faults(scenario.faults)
         self.datastore = Datastore(self)
+        self.rollback = Rollback(self)
+        self._rolls_back = scenario.rolls_back
         self.mesh = BgpMesh(self, settings.nodes, scenario.timing["bgp_session"])
         stages = zip(*(scenario.stages[name] for name in NodeTiming._fields), strict=True)
         ranks = {index: rank for rank, index in enumerate(settings.order)}
-        self.nodes = [Node(self, index, ranks[index], NodeTiming(*values)) for index, values in enumerate(stages)]
+        self.nodes = [
+            Node(self, index, ranks[index], NodeTiming(*values), index in joining)
+            for index, values in enumerate(stages)
+        ]
         self.daemonset = DaemonSet(self, [self.nodes[index] for index in settings.order])
         self.controllers = Controllers(self)
         self.job = CompletionJob(self)
@@ -43,25 +58,30 @@ class Cluster:
     def run(self) -> Trace:
         """Run to the end (R2)."""
         for node in self.nodes:
-            node.pod.run_old()
+            if node.exists:
+                node.pod.run_old()
         schedule_faults_and_actions(self)
-        self.clock.process(self.controllers.run())
+        self.controllers.start()
         if not self.rolling:
             self.job.create()
         self.daemonset.request_sync()
         if self.scenario.horizon is not None:
-            self.clock.call(self.scenario.horizon, self.clock.priority(Phase.END), self._stop)
+            self.clock.call(self.scenario.horizon, self.clock.priority(Phase.END), self.stop)
         else:
             self.clock.process(self._stop_when_idle())
         self.clock.run(until=self.finished)
-        if self.trace.completed or self.scenario.horizon is not None:
+        ended = self.trace.completed or self.trace.rolled_back is not None
+        if ended or self.scenario.horizon is not None:
             self.trace.end = self.clock.now
         self.trace.ending = self._ending()
+        if self.scenario.typha:
+            self.trace.typha = typha.roll(self.trace)
         return self.trace
 
     def record(self, actor: str, node: str | None, event: str) -> None:
         """Write an event of this instant into the trace."""
         self.trace.record(self.clock.now, actor, node, event)
+        self.clock.happened()
 
     # Completion ----------------------------------------------------------------------------------------------
 
@@ -71,21 +91,30 @@ class Cluster:
             self._unsettled -= 1
             self.check_complete()
 
+    def node_joined(self, node: Node) -> None:
+        """A node is there, and the upgrade is not complete without it."""
+        self._unsettled += 1
+        self.rollback.node_joined(node)
+
     def node_removed(self, node: Node) -> None:
         """A node that no longer exists is not waited for."""
         if not node.settled:
             self._unsettled -= 1
+        self.rollback.node_done(node)
         self.check_complete()
 
     def check_complete(self) -> None:
         """Stop at the end of this instant if nothing is missing any more (R2; `total` in section 7)."""
         trace = self.trace
         finished = trace.rollout if self.rolling else trace.complete
+        if self._rolls_back:
+            return  # extension B1: not the upgrade's end but the rollback's is the run's
         if self._unsettled == 0 and finished is not None and trace.controllers_sync is not None:
             trace.completed = True
-            self.clock.call(0, self.clock.priority(Phase.END), self._stop)
+            self.clock.call(0, self.clock.priority(Phase.END), self.stop)
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """End the run."""
         if not self.finished.triggered:
             self.finished.succeed()
 
@@ -99,6 +128,7 @@ class Cluster:
         scenario, trace = self.scenario, self.trace
         named = [time for fault in scenario.faults for time in (fault.at, fault.start, fault.until)]
         named += [action.at for action in scenario.operator]
+        named += [join.at for join in scenario.joins]
         newest = max((time for time in named if time is not None), default=0)
         objects = scenario.cluster.resources + scenario.cluster.ipam
         patience = sum(scenario.crash_ladder) + sum(scenario.image_ladder) + sum(map(max, scenario.stages.values()))
@@ -113,7 +143,7 @@ class Cluster:
                     seen.add(event[1:])
                     newest = max(newest, event.time)
             read = len(trace.events)
-        self._stop()
+        self.stop()
 
     def _ending(self) -> Ending:
         """The state in which the run stopped."""
@@ -123,6 +153,8 @@ class Cluster:
         waiting = [(image, index) for puller, index in pullers for image in puller.waiting]
         return Ending(
             not_ready=sum(not node.up for node in nodes),
+            outdated=sum(node.pod.new is not self.daemonset.new for node in nodes),
+            without_peer=any(self.mesh.has_only_strangers(node.index) and not node.pod.ready for node in nodes),
             waiting_pulls=waiting,
             crash_looping=[node.index for node in nodes if node.pod.crash_looping],
             migrating=any(node.pod.migrating for node in nodes),

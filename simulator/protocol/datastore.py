@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from simulator.protocol.clock import START
+
 if TYPE_CHECKING:
     from simulator.protocol.cluster import Cluster
 
@@ -12,7 +14,8 @@ class Datastore:
     """What all actors read and write; every write is known at once.
 
     `changed` happens when the scripts' questions (`needed`, `inprogress`) may get another answer; `opened` when
-    datastoreReady becomes true.
+    datastoreReady becomes true. `idle` and `upgraded` are what last made `inprogress` and `needed`
+    answer no, `written` is the last write.
     """
 
     def __init__(self, cluster: Cluster) -> None:
@@ -24,6 +27,7 @@ class Datastore:
         self.open = False
         self.changed = self._clock.event()
         self.opened = self._clock.event()
+        self.idle = self.upgraded = self.written = START
 
     def needed(self) -> bool:
         """What the command `needed` answers (R8)."""
@@ -50,6 +54,9 @@ class Datastore:
         else:
             trace.v1_not_ready.append((now, None))
         self._cluster.record("datastore", None, "v1_ready" if ready else "v1_not_ready")
+        self.written = self._clock.mark()
+        if ready and not self.migrated:
+            self.idle = self.written
         self.announce()
 
     def write_objects(self) -> None:
@@ -62,6 +69,7 @@ class Datastore:
         """The v3 prefix is empty."""
         self.v3_empty = True
         self._cluster.record("datastore", None, "v3_empty")
+        self.written = self._clock.mark()
 
     def write_version(self) -> None:
         """Write CalicoVersion >= 3."""
@@ -69,6 +77,9 @@ class Datastore:
             self.migrated = True
             self._cluster.trace.version = self._clock.now
             self._cluster.record("datastore", None, "version")
+            self.written = self.upgraded = self._clock.mark()
+            if not self.v1_ready:
+                self.idle = self.written
             self.announce()
 
     def set_open(self) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from simulator.protocol.clock import Reason
 from simulator.scenario import Fault
 
 
@@ -29,6 +30,19 @@ class Faults:
         return windows is not None and any(
             fault.image == image and fault.node in (None, node) and fault.active(time) for fault in windows
         )
+
+    def gone(
+        self, kinds: Iterable[str], after: int, now: int, node: int | None = None, image: str | None = None
+    ) -> Reason | None:
+        """The end of the last of these windows that was over in (after, now]; None if none was."""
+        ends = [
+            (fault.until, kind)
+            for kind in kinds
+            for fault in self._by_kind.get(kind, ())
+            if fault.until is not None and after < fault.until <= now
+            if fault.image == image and fault.node in (None, node)
+        ]
+        return Reason(max(ends)[0], 0, f"fault {max(ends)[1]}") if ends else None
 
     def over(self, kind: str) -> int | None:
         """When the last window of that kind is over; 0 without such a fault, None for never."""

@@ -19,12 +19,13 @@ def init_container(pod: Pod) -> Story[bool]:
     needed, inprogress = node.timing.needed, node.timing.inprogress
     sleep = cluster.timing["script_poll"]
 
-    yield Moment(clock, needed, node.poll)
+    yield Moment(clock, needed, node.poll, "needed")
     if faults.active("needed_error", clock.now):
         return False
     if not store.needed():
         return True
-    yield Moment(clock, inprogress, node.poll)
+    yield Moment(clock, inprogress, node.poll, "inprogress")
+    asked = clock.now
     # The script does not look at the error of its very first `inprogress` and goes on.
     waiting = store.in_progress() and not faults.active("needed_error", clock.now)
     while waiting:
@@ -32,7 +33,8 @@ def init_container(pod: Pod) -> Story[bool]:
         if faults.active("needed_error", clock.now):
             return False
         waiting = store.in_progress()
-    yield Moment(clock, needed, node.poll)
+    clock.because(store.idle, then="script_poll", since=asked)
+    yield Moment(clock, needed, node.poll, "needed")
     if faults.active("needed_error", clock.now):
         return False
     if not store.needed():
@@ -45,22 +47,22 @@ def _start(pod: Pod) -> Story[bool]:
     cluster, clock, node = pod.cluster, pod.cluster.clock, pod.node
     store, faults, timing = cluster.datastore, cluster.faults, pod.node.timing
 
-    yield Moment(clock, timing.validate, node.check)
+    yield Moment(clock, timing.validate, node.check, "validate")
     now = clock.now
     broken = faults.active("needed_error", now) or faults.active("conversion_error", now)
     if broken or not store.v3_empty or not store.v1_ready:
         return False  # R9; Ready is as it was
     if timing.clear:  # only a window between GET and PUT lets a second run in (R9)
-        yield Moment(clock, timing.clear, node.step)
+        yield Moment(clock, timing.clear, node.step, "clear")
     store.set_ready(False)
     pod.migrating = True
     if cluster.trace.clear is None:
         cluster.trace.clear = clock.now
     cluster.record("init", node.name, "clear")
-    yield Moment(clock, timing.pause, node.step)
+    yield Moment(clock, timing.pause, node.step, "pause")
     cluster.trace.snapshot = clock.now
     cluster.record("init", node.name, "snapshot")
-    yield Moment(clock, timing.requery, node.step)
+    yield Moment(clock, timing.requery, node.step, "requery")
     if faults.active("conversion_error", clock.now):
         store.set_ready(True)
         return False
@@ -85,13 +87,13 @@ def _write_objects(pod: Pod) -> Story[bool]:
     failure = min(failing, key=lambda fault: fault.object or 0, default=None)
     last = objects if failure is None or failure.object is None else failure.object
     if failure is None or last > 1:
-        yield Moment(clock, written_at(1) - clock.now, node.step)
+        yield Moment(clock, written_at(1) - clock.now, node.step, "store")
         store.write_objects()
-    yield Moment(clock, written_at(last) - clock.now, node.step)
+    yield Moment(clock, written_at(last) - clock.now, node.step, "store")
     if failure is None:
         return True
     if failure.abort_fails:
-        yield Moment(clock, cluster.timing["abort_failed_run"], node.step)
+        yield Moment(clock, cluster.timing["abort_failed_run"], node.step, "abort_failed_run")
     else:
         store.set_ready(True)
     return False

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from simpy.events import EventPriority
 
 from simulator.protocol.bgp import ALWAYS
-from simulator.protocol.clock import Moment, Story, ceil_div
+from simulator.protocol.clock import START, Moment, Reason, Story, ceil_div
 from simulator.scenario import node_name
 
 if TYPE_CHECKING:
@@ -21,11 +21,31 @@ class CrashLadder:
     """Waits from the end of a failed container to its restart, for one container of one pod (timing `crash_ladder`)."""
 
     def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
         self._steps = cluster.scenario.crash_ladder
         self._reset = cluster.timing["crash_reset"]
         self._next = 0
 
-    def after(self, run: int) -> int:
+    def back_off(
+        self,
+        started: int,
+        priority: EventPriority,
+        obstacles: Sequence[str],
+        node: int | None = None,
+        others: Callable[[], Reason | None] = lambda: None,
+    ) -> Story[None]:
+        """Wait after a run that began at `started` and has failed now.
+
+        If what made it fail has gone meanwhile, that was waited for: the faults of the kinds `obstacles`, or what
+        `others` names.
+        """
+        clock, failed = self._cluster.clock, self._cluster.clock.now
+        yield Moment(clock, self._after(failed - started), priority, "crash_ladder")
+        if clock.causal:
+            gone = self._cluster.faults.gone(obstacles, failed, clock.now, node)
+            clock.because(gone, others(), then="crash_ladder", since=failed)
+
+    def _after(self, run: int) -> int:
         """The wait after a run of that length."""
         if run > self._reset:
             self._next = 0
@@ -55,18 +75,21 @@ class ImagePuller:
 
     def pull(self, image: str, duration: int, first_failure: Callable[[], None] | None = None) -> Story[None]:
         """Attempt by attempt until one is not in a fault's window; that one takes `duration`."""
-        cluster = self._cluster
+        cluster, clock, begin = self._cluster, self._cluster.clock, self._cluster.clock.now
         for wait in _image_ladder(cluster.scenario.image_ladder):
-            if not cluster.faults.pull_fails(image, self._node, cluster.clock.now):
+            if not cluster.faults.pull_fails(image, self._node, clock.now):
                 break
             cluster.record(self._actor, self._name, f"pull_{image}_failed")
             if first_failure and image not in self.waiting:
                 first_failure()
             self.waiting.add(image)
-            yield Moment(cluster.clock, wait, self._priority)
+            yield Moment(clock, wait, self._priority, "image_ladder")
+        if clock.causal:
+            over = cluster.faults.gone(("image_unpullable",), begin, clock.now, self._node, image)
+            clock.because(over, then="image_ladder")
         self.waiting.discard(image)
         cluster.record(self._actor, self._name, f"pull_{image}_started")
-        yield Moment(cluster.clock, duration, self._priority)
+        yield Moment(clock, duration, self._priority, f"pull_{image}")
         cluster.record(self._actor, self._name, f"pull_{image}_done")
 
 
@@ -79,7 +102,7 @@ def next_read(cluster: Cluster, cycle: int, priority: EventPriority) -> Story[No
     last = clock.now
     yield cluster.datastore.changed
     turns = max(1, ceil_div(clock.now - last, cycle))
-    yield Moment(clock, last + turns * cycle - clock.now, priority)
+    yield Moment(clock, last + turns * cycle - clock.now, priority, "script_poll")
 
 
 class ReadinessProbe:
@@ -94,16 +117,18 @@ class ReadinessProbe:
         self._services_since: int | None = None
         self._felix_since = 0
         self._watching = False
+        self._felix = START
+        self._doubt = START  # what the first of the failures saw
 
-    def services_up(self, since: int, felix_since: int, at_start: bool) -> None:
-        """Calico-node's services run since `since`; Felix reports ready from `felix_since` on (R16).
+    def services_up(self, since: int, felix: Reason, at_start: bool) -> None:
+        """Calico-node's services run since `since`, which is the cause of `felix`: Felix reports ready (R16).
 
         `at_start`: they came up with the container, so that the probe of its start can succeed (R14).
         """
-        self._services_since, self._felix_since = since, felix_since
+        self._services_since, self._felix_since, self._felix = since, felix.at, felix
         if at_start and self._cluster.probe_at_start:
             self._probe()
-        self.watch(felix_since)
+        self.watch(felix.at)
 
     def old_pod(self) -> None:
         """Ready with everything up since long ago, which the mesh will doubt when it must (R21)."""
@@ -129,21 +154,27 @@ class ReadinessProbe:
         if tick == clock.now == cluster.daemonset.acted_at:
             tick += period  # the probes of an instant come before the controller's reaction (R1)
         while self._watching:
-            yield Moment(clock, tick - clock.now, self._pod.node.poll)
+            yield Moment(clock, tick - clock.now, self._pod.node.poll, "readiness_period")
             self._probe()
             tick += period
 
     def _probe(self) -> None:
         """One probe. A failed one matters only while ready; the first success makes ready (R13)."""
-        threshold = self._cluster.timing["failure_threshold"]
+        clock, threshold = self._cluster.clock, self._cluster.timing["failure_threshold"]
         if self._succeeds():
             self._failures = 0
+            if clock.causal and not self.ready:
+                clock.because(self._last_condition(), then="readiness_period")
             self.ready = True
             # Ready, and one peer is enough from here on: the mesh calls when that one may be gone.
             self._watching = not self._old_enough()
         elif self.ready:
             self._failures += 1
-            self.ready = self._failures < threshold
+            if self._failures == 1:
+                self._doubt = self._cluster.mesh.lost
+            if self._failures == threshold:
+                clock.because(self._doubt, then="failure_threshold")
+                self.ready = False
         self._pod.update()
 
     def _old_enough(self) -> bool:
@@ -158,4 +189,17 @@ class ReadinessProbe:
             return True
         if self._old_enough():
             return mesh.any_established(self._pod.node.index, now)
-        return mesh.all_established(now)
+        return mesh.all_established(self._pod.node.index, now)
+
+    def _last_condition(self) -> Reason:
+        """Of the conditions that hold, all of which are needed, the one that did so last."""
+        cluster, node, now = self._cluster, self._pod.node.index, self._cluster.clock.now
+        mesh = cluster.mesh
+        ways = []  # of having enough peers: one is enough
+        if mesh.alone or mesh.all_established(node, now):
+            ways.append(mesh.all_since())
+        if self._old_enough() and mesh.any_established(node, now):
+            assert self._services_since is not None
+            old = self._services_since + cluster.timing["bird_threshold"]
+            ways.append(max(mesh.any_since(node), Reason(old, self._felix.cause, "bird_threshold")))
+        return max(self._felix, min(ways), START)

@@ -14,13 +14,14 @@ if TYPE_CHECKING:
 
 
 class Node:
-    """One node. `rank` is its place in the processing order."""
+    """One node. `rank` is its place in the processing order; one that `joins` is not there from the beginning."""
 
-    def __init__(self, cluster: Cluster, index: int, rank: int, timing: NodeTiming) -> None:
+    def __init__(self, cluster: Cluster, index: int, rank: int, timing: NodeTiming, joins: bool) -> None:
         self.cluster = cluster
         self.index = index
         self.name = node_name(index)
         self.rank = rank
+        self.joins = joins
         self.timing = timing
         self.trace = cluster.trace.nodes[index]
         self.kill = cluster.clock.priority(Phase.KILL, rank)
@@ -28,15 +29,27 @@ class Node:
         self.check = cluster.clock.priority(Phase.CHECK, rank)
         self.poll = cluster.clock.priority(Phase.POLL, rank)
         self.up = True
-        self.exists = True
+        self.exists = not joins
         self.images: set[str] = set()
         self._dying: list[Pod] = []  # deleted pods whose containers may still live
-        self.pod = Pod(self, new=False)
+        self.pod = Pod(self, new=joins, running=not joins)
+
+    def join(self) -> None:
+        """The node is there; the controller sees it and creates its pod (extension J1)."""
+        self.exists = True
+        self.trace.joined = self.cluster.clock.now
+        self.cluster.trace.removed.discard(self.index)
+        self.cluster.record("node", self.name, "joined")
+        self.pod = Pod(self, new=self.cluster.daemonset.new)
+        self.pod.created += self.cluster.timing["controller_reaction"]
+        self.cluster.daemonset.node_joined()
+        self.cluster.node_joined(self)
+        self.pod.begin(0)
 
     def replace_pod(self) -> None:
         """Delete the pod; its replacement exists at once (R3)."""
         old = self.pod
-        self.pod = Pod(self, new=True)
+        self.pod = Pod(self, new=self.cluster.daemonset.new)
         self.cluster.record("daemonset", self.name, "pod_deleted")
         self.cluster.daemonset.pod_replaced(self, old)
         self._dying.append(old)
@@ -58,7 +71,7 @@ class Node:
             return
         self.up = True
         self.cluster.record("node", self.name, "returned")
-        if self.pod.new:
+        if self.pod.new or self.cluster.daemonset.keeps_old:
             self.pod.begin(0)
         else:  # back before the controller noticed, which takes `controller_reaction`
             self.cluster.mesh.bird_up(self.index)
@@ -83,10 +96,18 @@ class Node:
             self.trace.ready = self.cluster.clock.now
         self.cluster.daemonset.readiness_changed(self)
 
+    def initialized(self) -> None:
+        """Startup has written its Node resource and the version (R11)."""
+        if self.joins:
+            self.cluster.mesh.node_known(self.index)
+        if not self.cluster.rolling:
+            self.cluster.datastore.write_version()
+
     def services_up(self, started: int) -> None:
         """Felix and BIRD of a calico-node run that began at `started` are up."""
         if self.trace.main is None:
             self.trace.main = started
+        self.trace.v3_ended = None
         self.cluster.record("calico-node", self.name, "services_up")
         self.cluster.mesh.bird_up(self.index)
 
@@ -103,6 +124,42 @@ class Node:
         if self.trace.in_sync is None:
             self.trace.in_sync = self.cluster.clock.now
             self.cluster.node_progressed(self)
+
+    def calico_node_ended(self, pod: Pod) -> None:
+        """The calico-node container of a pod of this node ends."""
+        if pod.new:
+            self.trace.v3_ended = self.cluster.clock.now
+        elif not self.cluster.rollback.started:
+            self.trace.killed = self.cluster.clock.now
+
+    # A pod of v2 that starts anew ----------------------------------------------------------------------------
+
+    def v2_started(self) -> None:
+        """Its containers run; the second one has put v2's CNI plugin on the node."""
+        self.cluster.record("calico-node", self.name, "v2_main_started")
+        if not self.cluster.rollback.started:
+            self.trace.killed = None  # the pod was never deleted
+        elif self.trace.v2_cni is None:
+            self.trace.v2_cni = self.cluster.clock.now
+
+    def v2_services_up(self, started: int) -> None:
+        """v2's Felix and BIRD of a calico-node run that began at `started` are up."""
+        self.cluster.record("calico-node", self.name, "v2_services_up")
+        self.cluster.mesh.bird_up(self.index, stranger=not self.cluster.rolling)
+        if self.cluster.rollback.started and self.trace.v2_main is None:
+            self.trace.v2_main = started
+
+    def v2_in_sync(self, since: int) -> None:
+        """v2's Felix programs the current policy, since that time."""
+        if self.cluster.rollback.started and self.trace.v2_in_sync is None:
+            self.trace.v2_in_sync = since
+            self.cluster.record("felix", self.name, "v2_in_sync")
+            self.cluster.rollback.node_done(self)
+
+    @property
+    def migrates(self) -> bool:
+        """An init container is between its t_clear and its end."""
+        return any(pod.migrating for pod in (*self._dying, self.pod))
 
     @property
     def settled(self) -> bool:

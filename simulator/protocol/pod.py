@@ -8,6 +8,7 @@ from simpy import Interrupt
 from simpy.events import Process
 
 from simulator.protocol.calico_node import calico_node
+from simulator.protocol.calico_node_v2 import calico_node_v2, felix_v2_resumes
 from simulator.protocol.clock import Moment, Story
 from simulator.protocol.cni import install_cni
 from simulator.protocol.init_container import init_container
@@ -17,18 +18,23 @@ if TYPE_CHECKING:
     from simulator.protocol.node import Node
 
 KILLED = "init_killed"
+_INIT_FAULTS = ("needed_error", "conversion_error", "store_fails")
 
 
 class Pod:
-    """One pod object and what runs of it. `new` tells the new template's pods from the old one's."""
+    """One pod object and what runs of it. `new` tells the new template's pods from the old one's.
 
-    def __init__(self, node: Node, new: bool) -> None:
+    `running`: it has been there since long before the run.
+    """
+
+    def __init__(self, node: Node, new: bool, running: bool = False) -> None:
         self.node = node
         self.cluster = node.cluster
         self.new = new
         self.created = self.cluster.clock.now
         self.deleted = False
-        self.ready = not new
+        self.ready = running
+        self.steady = running  # v2's Felix has come up and runs
         self.probe = ReadinessProbe(self)
         self.puller = ImagePuller(self.cluster, "kubelet", node.step, node.index)
         self.container: str | None = None  # the one that runs: init or calico-node
@@ -45,15 +51,21 @@ class Pod:
     def begin(self, wait: int) -> None:
         """The kubelet sees the pod now, or when the scheduler has bound it, and starts it after `wait`."""
         self.probe.base = max(self.cluster.clock.now, self.created + self.cluster.timing["scheduler_latency"])
-        self._life = self.spawn(self._live(max(wait, self.probe.base - self.cluster.clock.now)))
+        latency = self.probe.base - self.cluster.clock.now
+        self._life = self.spawn(self._live(max(wait, latency), "kill" if wait >= latency else "scheduler_latency"))
 
     def run_old(self) -> None:
         """An old pod runs: since long before the run, or again after its node came back."""
+        self.steady = True
         self.container = "calico-node"
         self.node.trace.killed = None
         if self.cluster.rolling:
             self.probe.old_pod()
         self.update()
+
+    def resume(self) -> None:
+        """v2's Felix goes on after the rollback's abort."""
+        self.spawn(felix_v2_resumes(self))
 
     def delete(self) -> None:
         """Deleted in the API: containers live for another `kill`, unless the node is off (R5)."""
@@ -65,7 +77,7 @@ class Pod:
         for process in self._processes:  # the kubelet starts nothing more in a deleted pod
             if process.is_alive and not (process is self._life and self.container):
                 process.interrupt()
-        self.cluster.clock.call(kill, self.node.kill, self.stop)
+        self.cluster.clock.call(kill, self.node.kill, self.stop, "kill")
 
     def kill_init(self) -> None:
         """Kill the init container, if it runs (fault `init_killed`)."""
@@ -75,15 +87,16 @@ class Pod:
     def stop(self) -> None:
         """All containers and pulls end now."""
         if self.container == "calico-node":
-            if not self.new:
-                self.node.trace.killed = self.cluster.clock.now
+            self.node.calico_node_ended(self)
             self.cluster.mesh.bird_down(self.node.index)
         for process in self._processes:
             if process.is_alive:
                 process.interrupt()
         self._processes.clear()
         self.container = None
-        self.migrating = self.past_init = self.crash_looping = self.cni_running = False
+        self.migrating = self.past_init = self.crash_looping = self.cni_running = self.steady = False
+        if self.cluster.rollback.started:
+            self.cluster.rollback.containers_ended()
         self.puller.waiting.clear()
         self.probe.container_ended()
         self.update()
@@ -120,14 +133,17 @@ class Pod:
             self._cni_started = True
             self.spawn(install_cni(self))
 
-    def _live(self, wait: int) -> Story[None]:
+    def _live(self, wait: int, stage: str) -> Story[None]:
         clock, node, timing = self.cluster.clock, self.node, self.node.timing
         self._cni_started = False
         if wait:
-            yield Moment(clock, wait, node.step)
+            yield Moment(clock, wait, node.step, stage)
         self.cluster.record("kubelet", node.name, "sandbox_started")
-        yield Moment(clock, timing.sandbox, node.step)
+        yield Moment(clock, timing.sandbox, node.step, "sandbox")
         self.cluster.record("kubelet", node.name, "sandbox_done")
+        if not self.new:
+            yield from calico_node_v2(self)
+            return
         if self.cluster.rolling:
             yield from self._rolling_inits()
         else:
@@ -150,12 +166,12 @@ class Pod:
 
     def _run_step(self, name: str, duration: int) -> Story[None]:
         self.cluster.record("init", self.node.name, f"{name}_started")
-        yield Moment(self.cluster.clock, duration, self.node.step)
+        yield Moment(self.cluster.clock, duration, self.node.step, name)
         self.cluster.record("init", self.node.name, f"{name}_done")
 
     def _run_init(self) -> Story[None]:
         """Run the init container until it exits 0; a failed run follows the crash ladder (R8)."""
-        clock, ladder = self.cluster.clock, CrashLadder(self.cluster)
+        clock, datastore, ladder = self.cluster.clock, self.cluster.datastore, CrashLadder(self.cluster)
         while not self.deleted:
             started = clock.now
             self.container = "init"
@@ -175,7 +191,7 @@ class Pod:
                 return
             self.cluster.trace.init_failures += 1
             self.cluster.record("init", self.node.name, outcome)
-            yield Moment(clock, ladder.after(clock.now - started), self.node.step)
+            yield from ladder.back_off(started, self.node.step, _INIT_FAULTS, others=lambda: datastore.written)
 
 
 def _until_stopped(story: Story[Any]) -> Story[None]:

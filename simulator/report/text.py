@@ -93,6 +93,7 @@ class _Report:
             )
         if self.plan.windows:
             self.windows()
+            self.arrivals()
             self.steps()
             self.causes()
             self.risks()
@@ -155,6 +156,26 @@ class _Report:
             self.console.print(Text(f"{MEANWHILE} {TWO_FREEZES}", style="dim"))
         self.precision()
 
+    def arrivals(self) -> None:
+        """New pods at the rate that was asked about."""
+        arrivals = self.plan.arrivals
+        if arrivals is None:
+            return
+        line = f"At {arrivals.rate:g} new pods a minute "
+        if arrivals.waiting[1] == 0:
+            line += "none has to wait"
+        elif None in (*arrivals.waiting, *arrivals.wait_max):
+            line += "all that are created after the lock wait, without end"
+        else:
+            line += (
+                f"{arrivals.waiting[0]:.0f} have to wait (P90 {arrivals.waiting[1]:.0f}), up to "
+                f"{arrivals.waiting_at_once[0]:.0f} of them at once (P90 {arrivals.waiting_at_once[1]:.0f}): half of "
+                f"them for {duration(arrivals.wait_median[0] or 0)} or longer, the first for "
+                f"{duration(arrivals.wait_max[0] or 0)} (P90 {duration(arrivals.wait_max[1] or 0)})"
+            )
+        self.console.print()
+        self.console.print(f"{line}.")
+
     def precision(self) -> None:
         """How far the numbers can be trusted."""
         plan = self.plan
@@ -206,7 +227,9 @@ class _Report:
         what = "block" if plan.upgrade.protocol == V2_TO_V3 else "time"
         if stages:
             self.console.print()
-            self.console.print(Text.assemble((f"Where the {what} goes: ", "bold"), ", ".join(stages) + "."))
+            count = plan.critical_path_runs
+            runs = f" (critical paths of {count} run{'s' if count > 1 else ''})."
+            self.console.print(Text.assemble((f"Where the {what} goes: ", "bold"), ", ".join(stages) + runs))
         for advice in plan.advice:
             if advice.p50_now is not None and advice.p50_then is not None:
                 self.console.print(

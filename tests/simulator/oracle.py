@@ -1,5 +1,7 @@
 """The rules R1-R21 once more, as plainly as possible: every poll and probe is ticked, every look scans all nodes.
 
+The extensions J (nodes that join), O (OnDelete) and B (rollback) as well.
+
 No SimPy, no sleeping until something changes, no counts kept up to date. Slow, and only for times that are
 multiples of half a second. The property tests demand that the engine gives exactly the same results.
 """
@@ -43,6 +45,7 @@ class Pod:
         self.services = self.felix_ready = None  # since when
         self.probed = self.cni = self.migrating = self.past_init = self.looping = False
         self.cni_started, self.failures, self.waiting, self.life = False, 0, set(), None
+        self.felix_v2 = False  # v2's Felix has come up
 
     def ready(self):
         if not self.node.up or self.running != "main":
@@ -52,24 +55,35 @@ class Pod:
         return self.probed and (self.cni or self.node.world.rolling)
 
     def end(self):
-        if self.running == "main" and not self.new:
-            self.node.killed = self.node.world.t
+        world = self.node.world
+        if self.running == "main" and not self.new and world.back_at is None:
+            self.node.killed = world.t
+        if self.running == "main" and self.new:
+            self.node.v3_ended = world.t
         if self.running == "main":
             self.node.bird = None
         for task in self.node.world.tasks:
             if task.owner is self:
                 task.alive = False
         self.running = self.services = None
-        self.probed = self.cni = self.migrating = self.past_init = self.looping = False
+        self.probed = self.cni = self.migrating = self.past_init = self.looping = self.felix_v2 = False
         self.waiting = set()
+        if world.back_at is not None and not any(
+            pod.migrating for node in world.nodes for pod in (*node.dying, node.pod)
+        ):
+            world.set_v1(True)
 
 
 class Node:
     def __init__(self, world, index):
         self.world, self.index, self.name = world, index, f"n{index + 1}"
-        self.up = self.exists = True
+        self.up = True
+        self.joins = index >= world.data["cluster"]["nodes"]
+        self.exists = self.known = not self.joins  # known: a peer of the others
+        self.joined = self.v3_ended = self.cni_v2 = self.main_v2 = self.sync_v2 = None
         self.images = set()
-        self.bird = -NEVER  # up since
+        self.bird = None if self.joins else -NEVER  # up since
+        self.bird_v2 = not self.joins and not world.rolling
         self.killed = self.main = self.cni = self.ready_at = self.sync = None
         self.dying = []
         own = world.data.get("per_node", {}).get(self.name, {})
@@ -87,7 +101,11 @@ class World:
         self.version = tuple(int(part) for part in version.split("."))
         self.seconds = {name: entry.golden for name, entry in TIMINGS.items()} | data.get("timing", {})
         self.d = {name: self.ticks(name, value) for name, value in self.seconds.items()}
-        self.nodes = [Node(self, index) for index in range(cluster["nodes"])]
+        self.on_delete = cluster.get("update_strategy") == "OnDelete"
+        self.template = True  # the new one
+        self.back_at = self.back_done = self.kc_v3_gone = self.kc_back = None
+        self.joins = [join["at"] * 2 for join in data.get("joins", [])]
+        self.nodes = [Node(self, index) for index in range(cluster["nodes"] + len(self.joins))]
         names = cluster.get("order", [])
         first = [int(name[1:]) - 1 for name in names]
         self.order = [self.nodes[i] for i in [*first, *(i for i in range(len(self.nodes)) if i not in first)]]
@@ -96,7 +114,7 @@ class World:
         objects = cluster.get("objects", {})
         self.objects = objects.get("resources", 200) + objects.get("ipam", 0)
         self.budget = cluster.get("max_unavailable", 1)
-        self.faults = data.get("faults", [])
+        self.faults, self.actions = data.get("faults", []), data.get("operator", [])
         horizon = data.get("horizon", 100000)
         self.horizon = NEVER if horizon is None else horizon * 2
         self.v1, self.v1_history = True, []
@@ -192,6 +210,9 @@ class World:
         if wait:
             yield wait, STEP
         yield node.d["sandbox"], STEP
+        if not pod.new:
+            yield from self.life_v2(pod)
+            return
         if self.rolling:
             yield from self.pod_pull(pod, "cni")
             yield node.d["upgrade_ipam"], STEP
@@ -229,14 +250,12 @@ class World:
             yield after(self.d["startup_failed_run"]), STEP
         pod.running, pod.looping = "main", False
         began = self.t
-        if not self.rolling:
-            yield node.d["ensure_initialized"], STEP
-            if self.version_at is None:
-                self.version_at = self.t
-            yield node.d["services"] - node.d["ensure_initialized"], STEP
-        else:
-            yield node.d["services"], STEP
-        node.bird = self.t
+        yield node.d["ensure_initialized"] if node.joins or not self.rolling else 0, STEP
+        node.known = True
+        if self.version_at is None:
+            self.version_at = self.t
+        yield began + node.d["services"] - self.t, STEP
+        node.bird, node.bird_v2, node.v3_ended = self.t, False, None
         if node.main is None:
             node.main = began
         since = self.t
@@ -252,6 +271,41 @@ class World:
         yield node.d["felix_sync"], STEP
         if node.sync is None:
             node.sync = self.t
+
+    def life_v2(self, pod):
+        node = pod.node
+        if node.joins:
+            for image in ("node", "cni"):
+                if f"v2_{image}" not in node.images:
+                    yield node.d[f"pull_{image}"], STEP
+                    node.images.add(f"v2_{image}")
+        pod.running, began = "main", self.t
+        if self.back_at is None:
+            node.killed = None
+        elif node.cni_v2 is None:
+            node.cni_v2 = self.t
+        yield node.d["services"], STEP
+        node.bird, node.bird_v2 = self.t, True
+        if self.back_at is not None and node.main_v2 is None:
+            node.main_v2 = began
+        while not self.v1:
+            yield self.d["felix_poll"], POLL
+        yield node.d["felix_sync"], STEP
+        pod.felix_v2 = True
+        self.in_sync_v2(node, self.t)
+
+    def in_sync_v2(self, node, t):
+        if self.back_at is not None and node.sync_v2 is None:
+            node.sync_v2 = t
+
+    def resume_v2(self, pod):
+        clears = [time for time, ready in self.v1_history if not ready]
+        look = clears[-1] if clears else self.t
+        while clears and not self.v1_at(look):
+            look += self.d["felix_poll"]
+        look += pod.node.d["felix_sync"] if clears else 0
+        yield max(0, look - self.t), STEP
+        self.in_sync_v2(pod.node, look)
 
     def init(self, pod):
         node = pod.node
@@ -317,9 +371,12 @@ class World:
         node = pod.node
         if pod.running != "main" or pod.services is None:
             return
-        others = [other for other in self.nodes if other.exists and other is not node]
+        others = [other for other in self.nodes if other.exists and other.known and other is not node]
         up = [
-            other.bird is not None and max(other.bird, node.bird) + self.d["bgp_session"] <= self.t for other in others
+            other.bird is not None
+            and max(other.bird, node.bird) + self.d["bgp_session"] <= self.t
+            and not (node.joins and other.bird_v2)
+            for other in others
         ]
         young = self.t - pod.services < self.d["bird_threshold"]
         good = not others or (all(up) if young else any(up))
@@ -351,6 +408,26 @@ class World:
         yield from self.pull("controllers", None, self.d["pull_controllers"], self.kc_waiting)
         yield self.d["controllers_sync"], STEP
         self.kc_sync = self.t
+
+    def controllers_v2(self):
+        yield self.d["controllers_old_gone"] - (self.t if self.kc_down is None else 0), STEP
+        self.kc_v3_gone = self.t
+        self.kc_down = self.t if self.kc_down is None else self.kc_down
+        yield max(0, self.last_until("controllers_unschedulable") - self.t), STEP
+        yield self.d["sandbox"], STEP
+        yield self.d["controllers_sync"], STEP
+        self.kc_back = self.t
+
+    def roll_back(self):
+        self.back_at, self.template = self.t, False
+        self.set_v1(True)
+        self.kc_task.alive = self.job_task.alive = False
+        self.kc_waiting, self.job_waiting = set(), set()
+        self.mismatch = self.job_failed = self.job_waits = False
+        Task(self, len(self.nodes), self.controllers_v2())
+        for node in self.nodes:
+            if node.exists and node.pod.felix_v2:
+                Task(self, node.rank, self.resume_v2(node.pod), node.pod)
 
     def job(self, mismatch):
         yield max(0, self.last_until("job_unschedulable") - self.t), STEP
@@ -396,13 +473,18 @@ class World:
             if node.exists:
                 self.begin(node.pod, 0)
 
+    def join(self, node):
+        node.exists, node.joined = True, self.t
+        node.pod = Pod(node, self.template)
+        self.begin(node.pod, 0)
+
     def begin(self, pod, wait):
         pod.base = self.t
         pod.life = Task(self, pod.node.rank, self.life(pod, wait), pod)
         Task(self, pod.node.rank, self.probes(pod, pod.node.d["probe_offset"]), pod)
 
     def delete_pod(self, node):
-        old, node.pod = node.pod, Pod(node, True)
+        old, node.pod = node.pod, Pod(node, self.template)
         old.deleted = True
         kill = node.d["kill"]
         if kill and node.up:
@@ -433,9 +515,12 @@ class World:
         elif kind == "delete_pod" and node.exists:
             self.delete_pod(node)
         elif kind == "delete_node":
-            node.pod.end()
+            if node.up:
+                node.pod.end()
             node.exists = False
             node.bird = None
+        elif kind == "roll_back":
+            self.roll_back()
         elif kind == "recreate_job":
             self.job_task.alive = False
             self.job_waits = self.mismatch = self.job_failed = False
@@ -449,17 +534,20 @@ class World:
         if isinstance(budget, str):
             budget = math.ceil(int(budget[:-1]) * len(existing) / 100)
         count = sum(not node.pod.ready() for node in existing)
-        stale = [node for node in existing if not node.pod.new and not node.pod.ready()]
-        ready = [node for node in existing if not node.pod.new and node.pod.ready()]
+        old = [] if self.on_delete else [node for node in existing if node.pod.new != self.template]
+        stale = [node for node in old if not node.pod.ready()]
+        ready = [node for node in old if node.pod.ready()]
         deleted = stale + ready[: max(0, budget - count)]
         for node in deleted:
             self.delete_pod(node)
         return bool(deleted)
 
     def rolled_out(self):
-        return all(node.pod.new and node.pod.ready() for node in self.nodes if node.exists)
+        return self.template and all(node.pod.new and node.pod.ready() for node in self.nodes if node.exists)
 
     def complete(self):
+        if any(action["action"] == "roll_back" and action["at"] * 2 <= self.horizon for action in self.actions):
+            return None
         last = [self.kc_sync, self.rollout_at if self.rolling else self.complete_at]
         for node in self.nodes:
             if node.exists:
@@ -475,7 +563,7 @@ class World:
             elif not self.control():
                 if self.rolled_out():
                     self.rollout_at = self.t if self.rollout_at is None else self.rollout_at
-                    if self.job_waits and self.job_task.alive:
+                    if self.job_waits and self.job_task.alive and not self.on_delete:
                         self.job_waits = False
                         self.job_task.go()
                         continue
@@ -498,20 +586,30 @@ class World:
                 )
         for name, own in windows.items():
             Task(self, -1, self.power(self.nodes[int(name[1:]) - 1], sorted(own)))
-        for rank, action in enumerate(self.data.get("operator", []), start=1000):
+        for rank, action in enumerate(self.actions, start=1000):
             self.at(action["at"] * 2, rank, lambda action=action: self.act(action))
+        newcomers = [node for node in self.nodes if node.joins]
+        for rank, (node, time) in enumerate(zip(newcomers, self.joins, strict=True), start=-1000):
+            self.at(time, rank, lambda node=node: self.join(node))
         for node in self.nodes:
-            node.pod = Pod(node, False)
+            node.pod = Pod(node, node.joins)
+            if node.joins:
+                continue
             node.pod.running = "main"
+            node.pod.felix_v2 = True
             if self.rolling:
                 node.pod.probed, node.pod.services, node.pod.felix_ready = True, -NEVER, -NEVER
                 Task(self, node.rank, self.probes(node.pod, node.d["probe_offset"]), node.pod)
-        Task(self, len(self.nodes), self.controllers())
+        self.kc_task = Task(self, len(self.nodes), self.controllers())
         if not self.rolling:
             self.job_task = Task(self, len(self.nodes), self.job(self.mismatch))
         while True:
             self.instant()
             times = [task.time for task in self.tasks if task.alive]
+            back = all(node.sync_v2 is not None for node in self.nodes if node.exists)
+            if self.back_at is not None and back and self.kc_back is not None:
+                self.back_done, self.v3_empty = self.t, True
+                break
             if self.complete() is not None:
                 break
             self.t = min(times, default=NEVER)
@@ -525,7 +623,7 @@ class World:
     def spans(self, closed):
         """The intervals of half seconds in which `closed(t)` holds, by asking at every flag change."""
         edges = {0, self.complete_at, *(time for time, _ in self.v1_history)}
-        edges |= {node.cni for node in self.nodes}
+        edges |= {time for node in self.nodes for time in (node.cni, node.cni_v2, node.joined, self.usable(node))}
         spans = []
         for edge in sorted(edge for edge in edges if edge is not None):
             if closed(edge) and not (spans and spans[-1][1] is None):
@@ -533,6 +631,12 @@ class World:
             elif not closed(edge) and spans and spans[-1][1] is None:
                 spans[-1][1] = edge
         return [self.s(span) for span in spans]
+
+    def usable(self, node):
+        """From when on a node that joins can use the v3 plugin."""
+        parts = [None if node.main is None else node.main + node.d["services"]]
+        parts += [] if self.rolling else [node.cni]
+        return None if None in parts else max(parts)
 
     def v1_at(self, t):
         return ([True] + [ready for time, ready in self.v1_history if time <= t])[-1]
@@ -551,14 +655,27 @@ class World:
             return self.complete_at is not None and t >= self.complete_at
 
         def blocked(node):
-            def closed(t):
-                return not is_open(t) if node.cni is not None and t >= node.cni else not self.v1_at(t)
+            v3 = self.usable(node) if node.joins else node.cni
 
-            return [] if self.rolling else self.spans(closed)
+            def closed(t):
+                if node.joins and t < node.joined:
+                    return False
+                if node.cni_v2 is not None and t >= node.cni_v2:
+                    return not self.v1_at(t)
+                if v3 is not None and t >= v3:
+                    return not self.rolling and not is_open(t)
+                return node.joins or not self.v1_at(t)
+
+            return [] if self.rolling and not node.joins else self.spans(closed)
 
         def stale(node):
             starts = [time for time in (node.killed, self.clear_at) if time is not None]
-            return [min(starts), node.sync] if starts else None
+            if node.joins:
+                starts = [node.joined]
+            return [min(starts), first(node.sync, node.sync_v2)] if starts else None
+
+        def first(*times):
+            return next((time for time in times if time is not None), None)
 
         total = self.complete()
         stales = [stale(node) for node in existing if stale(node)]
@@ -567,9 +684,9 @@ class World:
             ends = [end for _, end in stales]
             enforcement = [min(start for start, _ in stales), None if None in ends else max(ends)]
         early = [n.sync for n in existing if n.sync is not None and (self.kc_sync is None or n.sync < self.kc_sync)]
-        gap = None if self.kc_down is None else [self.kc_down, self.kc_sync]
-        init = None if self.kc_init is None else [self.kc_init, self.kc_done]
-        return {
+        gap = None if self.kc_down is None else [self.kc_down, first(self.kc_sync, self.kc_back)]
+        init = None if self.kc_init is None else [self.kc_init, first(self.kc_done, self.kc_v3_gone)]
+        answer = {
             "completed": total is not None,
             "total": self.s(total),
             "scheduling_block": [] if self.rolling else self.spans(lambda t: not self.v1_at(t) and not is_open(t)),
@@ -583,9 +700,12 @@ class World:
                 node.name: {
                     "ready": self.s(node.ready_at),
                     "staleness": self.s(stale(node)),
-                    "container_gap": None if node.killed is None else self.s([node.killed, node.main]),
+                    "container_gap": None
+                    if node.killed is None
+                    else self.s([node.killed, first(node.main, node.main_v2)]),
                     "scheduling_block": blocked(node),
                 }
+                | ({"joined": self.s(node.joined)} if node.joins else {})
                 for node in existing
             },
             "events": {
@@ -597,8 +717,41 @@ class World:
             },
             "init_failures": self.init_failures,
             "job_restarts": self.job_restarts,
-            "hazard_closed": [self.s([min(early), self.kc_sync])] if early and not self.rolling else [],
-            "stall": self.stall() if total is None else None,
+            "hazard_closed": [self.s([min(early), first(self.kc_sync, self.back_done)])]
+            if early and not self.rolling
+            else [],
+            "stall": self.stall() if total is None and self.back_done is None else None,
+        }
+        if any(action["action"] == "roll_back" for action in self.actions):
+            answer["rolled_back"] = self.back_done is not None
+            answer["rollback"] = None if self.back_at is None else self.going_back(existing)
+        return answer
+
+    def going_back(self, existing):
+        def lost(node):
+            since = self.usable(node) if node.joins else node.cni
+            if since is None or self.complete_at is None:
+                return None
+            since = max(since, self.complete_at)
+            if node.cni_v2 is not None and since >= node.cni_v2:
+                return None
+            return {"from": self.s(since), "until": self.s(node.cni_v2), "at": self.s(node.sync_v2)}
+
+        def second(node, reached, until):
+            return None if reached is None or node.v3_ended is None else self.s([node.v3_ended, until])
+
+        return {
+            "at": self.s(self.back_at),
+            "done": self.s(self.back_done),
+            "controllers_gap": None if self.kc_v3_gone is None else self.s([self.kc_v3_gone, self.kc_back]),
+            "nodes": {
+                node.name: {
+                    "container_gap": second(node, node.main, node.main_v2),
+                    "staleness": second(node, node.sync, node.sync_v2),
+                    "pods_lost": lost(node),
+                }
+                for node in existing
+            },
         }
 
     def stall(self):
@@ -614,6 +767,8 @@ class World:
         rows = []
         if down:
             rows.append(("node_not_ready", ["restore_node" if len(down) == len(nodes) else "delete_node"]))
+        if self.back_at is not None:
+            return self.chosen([*rows, *self.late_rows(nodes)])
         if self.active("needed_error"):
             rows.append(("needed_error", ["fix_version"]))
         if no_version and self.active("conversion_error"):
@@ -628,17 +783,38 @@ class World:
             rows.append(("migration_interrupted", [*dirty, "abort"]))
         if idle and self.v1 and dirty:
             rows.append(("v3_not_empty", dirty))
-        if end < self.last_until("controllers_unschedulable"):
-            rows.append(("controllers_unschedulable", ["fix_controllers"]))
+        rows += self.late_rows(nodes)
+        if any(self.without_peer(node) for node in nodes):
+            rows.append(("no_v3_peer", ["delete_pod"]))
         if self.complete_at is None:
             if self.job_failed:
                 rows.append(("job_failed", ["complete"]))
             elif self.mismatch:
                 rows.append(("expected_image_mismatch", ["complete"]))
+            elif self.on_delete:
+                rows.append(("rollout_status_refused", ["complete"]))
             elif self.active("complete_fails"):
                 rows.append(("complete_fails", ["complete"]))
             elif end < self.last_until("job_unschedulable"):
                 rows.append(("job_unschedulable", ["complete"]))
+        return self.chosen(rows)
+
+    def late_rows(self, nodes):
+        rows = []
+        if self.t < self.last_until("controllers_unschedulable"):
+            rows.append(("controllers_unschedulable", ["fix_controllers"]))
+        if self.on_delete and any(node.pod.new != self.template for node in nodes):
+            rows.append(("on_delete", ["delete_pod"]))
+        return rows
+
+    def without_peer(self, node):
+        """It joined, is up, not Ready, and there are others up, all of them of v2."""
+        others = [other for other in self.nodes if other.known and other is not node and other.bird is not None]
+        up = node.joins and node.known and node.bird is not None
+        return up and not node.pod.ready() and bool(others) and all(other.bird_v2 for other in others)
+
+    @staticmethod
+    def chosen(rows):
         steps = []
         for _, row in rows:
             steps += [step for step in row if step not in steps]

@@ -167,3 +167,28 @@ def _action(draw: st.DrawFn, nodes: list[str], rolling: bool) -> Json:
     if action["action"] == "delete_pod":
         action["node"] = draw(st.sampled_from(nodes))
     return action
+
+
+@st.composite
+def extended(draw: st.DrawFn, max_nodes: int = 3) -> Json:
+    """A scenario with nodes that join, OnDelete or a rollback."""
+    data = draw(scenarios(max_nodes))
+    cluster = data["cluster"]
+    data["joins"] = [{"node": 1, "at": draw(times)} for _ in range(draw(st.integers(0, 2)))]
+    if cluster["protocol"] == "v3-rolling":
+        return data
+    if draw(st.integers(0, 2)) == 0:
+        cluster["update_strategy"] = "OnDelete"
+        names = [f"n{number + 1}" for number in range(cluster["nodes"])]
+        data["operator"] += [{"action": "delete_pod", "node": name, "at": draw(times)} for name in names]
+    if draw(st.booleans()):
+        at = draw(times)
+        late = ("delete_node", "delete_pod")
+        before = [action for action in data["operator"] if action["at"] < at or action["action"] in late]
+        data["operator"] = [*before, {"action": "roll_back", "at": at}]
+    if data["joins"] and draw(st.booleans()):
+        newcomer, at = f"n{cluster['nodes'] + 1}", data["joins"][0]["at"]
+        start = at + draw(times)
+        data["faults"].append({"kind": "node_not_ready", "node": newcomer, "from": start, "until": start + 20})
+        data["per_node"][newcomer] = draw(_durations())
+    return data
