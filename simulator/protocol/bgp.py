@@ -33,7 +33,7 @@ class BgpMesh:
         self._came: dict[int, Reason] = {}  # the nodes whose BIRD has started in this run
         self._removed = START
         self.lost = START
-        """the last end of a BIRD"""
+        """what last left somebody without a session: the end of a BIRD, or a peer that is new"""
 
     def bird_up(self, node: int, stranger: bool = False) -> None:
         """A BIRD starts now. `stranger`: it is one of v2 and does not know the nodes that joined."""
@@ -71,6 +71,7 @@ class BgpMesh:
                 self._cluster.nodes[only].pod.probe.watch()
         self._joined.add(node)
         self._peers += 1
+        self.lost = self._cluster.clock.mark()
 
     def node_removed(self, node: int) -> None:
         """A node is nobody's peer any more."""
