@@ -45,7 +45,7 @@ def result(trace: Trace) -> Json:
         "job_restarts": trace.job_restarts,
         "hazard_closed": _spans(hazard_closed(trace)),
         "probes": [_PROBES[probe.kind](trace, probe) for probe in trace.scenario.probes],
-        "stall": stall(trace),
+        "stall": _dated(stall(trace), trace),
     }
     if trace.scenario.asks_more:
         from simulator.extension_results import further  # it needs the definitions of this module
@@ -268,6 +268,13 @@ def stall(trace: Trace) -> Json | None:
     all_down = trace.ending.not_ready == len(trace.existing)
     steps = recovery(reasons, v3_empty=trace.ending.v3_empty, all_nodes_down=all_down)
     return {"reason": reasons[0] if reasons else "horizon", "recovery": steps}
+
+
+def _dated(stalled: Json | None, trace: Trace) -> Json | None:
+    """A stall with `since`: the last instant at which a window, a pod or a flag changed."""
+    if stalled is None:
+        return None
+    return {"reason": stalled["reason"], "since": _seconds(trace.last_change), "recovery": stalled["recovery"]}
 
 
 def _stall_rows(trace: Trace) -> list[tuple[str, bool]]:

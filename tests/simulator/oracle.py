@@ -819,3 +819,11 @@ class World:
         for _, row in rows:
             steps += [step for step in row if step not in steps]
         return {"reason": rows[0][0] if rows else "horizon", "recovery": steps}
+
+
+def comparable(answer: dict[str, Any]) -> dict[str, Any]:
+    """What this oracle gives too, of an engine's result: it answers no probes and dates no stall."""
+    rest = {name: value for name, value in answer.items() if name != "probes"}
+    if rest["stall"] is not None:
+        rest["stall"] = {name: value for name, value in rest["stall"].items() if name != "since"}
+    return rest

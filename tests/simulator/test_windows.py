@@ -37,7 +37,7 @@ def test_nothing_has_happened() -> None:
     assert got["policy_freeze"] == {"controllers_init": None, "conversion": None, "enforcement": None}
     assert got["controllers_gap"] is None
     assert got["nodes"] == {"n1": {"ready": None, "staleness": None, "container_gap": None, "scheduling_block": []}}
-    assert got["stall"] == {"reason": "horizon", "recovery": []}
+    assert got["stall"] == {"reason": "horizon", "since": 0, "recovery": []}
 
 
 def test_block_is_the_flag_until_completion_and_joins_what_touches() -> None:
