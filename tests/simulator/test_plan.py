@@ -32,7 +32,7 @@ from simulator.plan import (
 from simulator.profile import Fixed, Lognormal, Situation, build, objects, parse
 from simulator.scenario import V2_TO_V3, V3_ROLLING, Scenario
 from simulator.timing import TIMINGS
-from tests.helpers import ROOT
+from tests.helpers import ROOT, spec_text
 
 SPECS = ROOT / "fixtures" / "specs"
 MIGRATION = (SPECS / "calico-v2-to-v3.yaml").read_text()
@@ -526,3 +526,22 @@ def test_every_fixture_says_what_it_is(path: Path) -> None:
     first = path.read_text().splitlines()[0]
     assert first.startswith("# ")
     assert len(first) > 30
+
+
+@pytest.mark.parametrize(
+    ("replicas", "kops", "nodes", "expected"),
+    [
+        (3, "1.30", 20, {"replicas": 3, "max_surge": "100%"}),
+        (3, "1.27", 20, {"replicas": 3, "max_surge": "25%"}),
+        (3, "1.30", 3, None),  # a host for each replica, and one to roll
+        (0, "1.30", 20, None),
+    ],
+)
+def test_typha_rolls_beside_calico_node(
+    replicas: int, kops: str, nodes: int, expected: dict[str, object] | None
+) -> None:
+    spec = spec_text(f"networking: {{calico: {{typhaReplicas: {replicas}}}}}", kops)
+    made = plan(spec, kops, nodes=nodes, runs=3)
+    typha = made.to_dict()["scenario"].get("typha")
+    assert (typha and {key: typha[key] for key in expected or {}}) == expected
+    assert any("Typha rolls beside" in text for text in made.assumptions) == (expected is not None)
