@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Final, TypeVar
 
 from simulator.scenario import ScenarioError, unknown
@@ -13,6 +15,17 @@ from simulator.timing import MICRO
 T = TypeVar("T")
 
 MAX_SECONDS: Final = 1_000_000_000
+
+
+def read_text(path: str) -> str:
+    """The text of a file; `-` is standard input. Raises ScenarioError where it cannot be read or is not UTF-8."""
+    try:
+        data = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+        return data.decode("utf-8-sig")
+    except OSError as error:
+        raise ScenarioError("", f"it cannot be read: {error.strerror}", "check the path") from None
+    except UnicodeDecodeError as error:
+        raise ScenarioError("", f"it is not UTF-8: {error.reason} at byte {error.start}", "save it as UTF-8") from None
 
 
 def kind_of(value: object) -> str:

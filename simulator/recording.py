@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
+from simulator.reading import read_text
 from simulator.scenario import Cluster, ScenarioError
 from simulator.timing import MICRO
 
@@ -158,12 +157,7 @@ def read_recording(path: str) -> tuple[Rollout, Observed]:
 
     """
     try:
-        data = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
-        return parse_recording(json.loads(data.decode("utf-8-sig")))
-    except OSError as error:
-        raise ScenarioError("", f"it cannot be read: {error.strerror}", "check the path") from None
-    except UnicodeDecodeError as error:
-        raise ScenarioError("", f"it is not UTF-8: {error.reason} at byte {error.start}", "save it as UTF-8") from None
+        return parse_recording(json.loads(read_text(path)))
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise ScenarioError(place, f"this is not JSON: {error.msg}", "correct the text there") from None

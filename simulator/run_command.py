@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simulator.engine import run
+from simulator.reading import read_text
 from simulator.scenario import Scenario, ScenarioError
 from simulator.trace import Trace
 from simulator.windows import result
@@ -43,13 +42,7 @@ def _text(trace: Trace) -> str:
 
 def read_scenario(path: str) -> Scenario:
     """The scenario in a file; arguments and errors as for `run_file`."""
-    try:
-        data = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
-        text = data.decode("utf-8-sig")
-    except OSError as error:
-        raise ScenarioError("", f"it cannot be read: {error.strerror}", "check the path") from None
-    except UnicodeDecodeError as error:
-        raise ScenarioError("", f"it is not UTF-8: {error.reason} at byte {error.start}", "save it as UTF-8") from None
+    text = read_text(path)
     return Scenario.from_toml(text) if path.endswith(".toml") else Scenario.from_dict(_json(text))
 
 

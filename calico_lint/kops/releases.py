@@ -14,15 +14,11 @@ NEWEST_PATCH: dict[int, int] = {
 }  # fmt: skip
 OLDEST_MINOR, NEWEST_MINOR = min(NEWEST_PATCH), max(NEWEST_PATCH)
 
-# OldestSupportedKubernetesVersion and OldestRecommendedKubernetesVersion: the minor x of 1.x.
+# OldestSupportedKubernetesVersion: the minor x of 1.x.
 # APPLY@1.16:95 .. APPLY@1.36:79. Up to 1.15 there is no constant: the channel file decides.
 OLDEST_SUPPORTED_KUBERNETES: dict[int, int] = {
     16: 9, 17: 9, 18: 9, 19: 11, 20: 13, 21: 15, 22: 17, 23: 18, 24: 19, 25: 20, 26: 21, 27: 22, 28: 23,
     29: 24, 30: 25, 31: 25, 32: 27, 33: 27, 34: 29, 35: 29, 36: 31,
-}  # fmt: skip
-OLDEST_RECOMMENDED_KUBERNETES: dict[int, int] = {
-    18: 11, 19: 13, 20: 15, 21: 18, 22: 19, 23: 20, 24: 21, 25: 22, 26: 23, 27: 24, 28: 25, 29: 26, 30: 27,
-    31: 28, 32: 29, 33: 29, 34: 31, 35: 31, 36: 33,
 }  # fmt: skip
 
 _SEMVER = (
