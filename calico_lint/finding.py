@@ -5,6 +5,14 @@ Plain slotted classes, not dataclasses: importing `dataclasses` costs 9 ms of ev
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
+    # ("set", document, path, value), ("remove", document, path, None), ("rename", document, path, new key),
+    # or ("documents", how many more, (), None): no value changes, and more documents may be readable.
+    Change: TypeAlias = tuple[str, int, tuple[str | int, ...], Any]
+
 SEVERITIES = ("error", "warning", "info")
 ORIGINS = ("kops-written", "kops-completed", "kops-apply", "calico", "schema", "yaml")
 
@@ -34,6 +42,48 @@ class Range:
         return f"Range({self.line}:{self.column}-{self.end_line}:{self.end_column})"
 
 
+class Edit:
+    """One splice: the text that comes in the place of a stretch of the file (empty: insertion or deletion).
+
+    `start` and `end` are character offsets in `Source.text`; `range` is the same place in lines and columns.
+    """
+
+    __slots__ = ("end", "range", "start", "text")
+
+    def __init__(self, start: int, end: int, text: str, range: Range) -> None:
+        self.start = start
+        self.end = end
+        self.text = text
+        self.range = range
+
+    def key(self) -> tuple[int, int, str]:
+        """Two edits of one file are the same iff their keys are equal."""
+        return (self.start, self.end, self.text)
+
+
+class Fix:
+    """What would cure a finding: splices of the file `path` that do not overlap, in the order of the file.
+
+    `safe` fixes are applied by `--fix`, all by `--unsafe-fixes`. `changes` is what may differ when the file is
+    read again, see `Change`; `title` says it for people. `calico_lint.fix` makes them from nodes.
+    """
+
+    __slots__ = ("changes", "edits", "path", "safe", "title")
+
+    def __init__(
+        self, *, path: str, safe: bool, edits: tuple[Edit, ...], changes: tuple[Change, ...], title: str
+    ) -> None:
+        self.path = path
+        self.safe = safe
+        self.edits = edits
+        self.changes = changes
+        self.title = title
+
+    def as_unsafe(self) -> Fix:
+        """The same fix, for `--unsafe-fixes` only."""
+        return Fix(path=self.path, safe=False, edits=self.edits, changes=self.changes, title=self.title)
+
+
 class Related:
     """A second place that a finding speaks of: the other half of a relation, or the anchor of an alias."""
 
@@ -60,12 +110,14 @@ class Finding:
     """One thing that is wrong, where, for whom, and how sure we are.
 
     `field` is the path in the file's own API version and spelling, or None for findings about YAML
-    itself. `releases` names the kOps releases that object where not all considered ones do.
+    itself. `releases` names the kOps releases that object where not all considered ones do. `fix` cures it,
+    where a splice can.
     """
 
     __slots__ = (
         "document",
         "field",
+        "fix",
         "message",
         "name",
         "origin",
@@ -91,6 +143,7 @@ class Finding:
         field: str | None = None,
         related: tuple[Related, ...] = (),
         releases: str | None = None,
+        fix: Fix | None = None,
     ) -> None:
         self.rule = rule
         self.name = name
@@ -103,6 +156,7 @@ class Finding:
         self.field = field
         self.related = related
         self.releases = releases
+        self.fix = fix
 
     def sort_key(self) -> tuple[str, tuple[int, int, int, int], str, str]:
         """Reports are ordered by file, place, rule."""
