@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from calico_lint.kops.releases import Releases
     from calico_lint.yaml_source import Document, Node, Path
 
 API_GROUPS = ("kops.k8s.io", "kops")
@@ -120,20 +121,27 @@ class InstanceGroup:
         size = self._size("maxSize")
         return self.min_size if size is None else max(size, self.min_size)
 
+    @property
+    def is_unbounded(self) -> bool:
+        """Whether Karpenter makes the nodes, as many as pods ask for, whatever `maxSize` says."""
+        node = self.spec.get("manager") if self.spec else None
+        return node is not None and node.value == "Karpenter"
+
 
 class Cluster:
     """One Cluster document and the InstanceGroups that belong to it. Everything here is as written.
 
     `old` is the same cluster as it is today, where that was given; `kubernetes` is `kubernetesVersion` where
-    kOps can read it.
+    kOps can read it; `releases` are the kOps releases that it is linted for, once they are known.
     """
 
-    __slots__ = ("api", "document", "groups", "kubernetes", "old", "root", "spec")
+    __slots__ = ("api", "document", "groups", "kubernetes", "old", "releases", "root", "spec")
 
     def __init__(self, document: Document, groups: Iterable[InstanceGroup] = ()) -> None:
         self.document = document
         self.groups = tuple(groups)
         self.old: Cluster | None = None
+        self.releases: Releases | None = None
         self.root = document.root
         self.spec = self.root.get("spec")
         self.api = (document.api_version or "").partition("/")[2]
@@ -250,6 +258,23 @@ class Cluster:
         if self.kubernetes is None:
             return None
         return calico_table.manifest(kops, self.kubernetes, major_version_v3=self.major_version_v3)
+
+    def encapsulation(self, kops: Version) -> calico_table.Encapsulation | None:
+        """What carries pod traffic between nodes under this kOps; None where no manifest is known."""
+        manifest = self.manifest(kops)
+        if manifest is None or self.calico is None or self.calico.value is None:
+            return None
+        cross_subnet = self.at("networking.calico.crossSubnet")
+        return calico_table.encapsulation(
+            kops,
+            manifest,
+            self.cloud,
+            ipv6_only=self.ipv6_only,
+            cross_subnet=cross_subnet is not None and cross_subnet.value is True,
+            encapsulation_mode=self.text("networking.calico.encapsulationMode"),
+            ipip_mode=self.text("networking.calico.ipipMode"),
+            vxlan_mode=self.text("networking.calico.vxlanMode"),
+        )
 
     def node_count(self) -> tuple[int, int]:
         """(sum of minSize, sum of maxSize) over all groups but bastions."""

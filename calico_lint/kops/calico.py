@@ -115,3 +115,110 @@ def manifest(kops: Version, kubernetes: Version, *, major_version_v3: bool) -> M
                 not (name == "k8s-1.7-v3" and (kops.minor in _JOB_NEVER_COMPLETES or kops == _BETA)),
             )
     return None
+
+
+# --- encapsulation --------------------------------------------------------------------------------------
+
+IPIP, VXLAN, NONE = "ipip", "vxlan", "none"
+ALWAYS, CROSS_SUBNET, NEVER = "Always", "CrossSubnet", "Never"
+BIRD = "bird"
+
+# kOps 1.15 and 1.16 write modes the way Calico v2 did; Calico reads both.
+_MODES = {"always": ALWAYS, "cross-subnet": CROSS_SUBNET, "crosssubnet": CROSS_SUBNET, "never": NEVER, "off": NEVER}
+
+
+class Encapsulation:
+    """What carries the traffic between pods of different nodes in force.
+
+    `kind` is the tunnel of the pool: "ipip", "vxlan", or "none"; `mode` between which nodes it is used: "Always",
+    "CrossSubnet", "Never". `backend` brings the routes to the nodes: "bird" (BGP), "vxlan" or "none".
+    """
+
+    __slots__ = ("backend", "kind", "mode")
+
+    def __init__(self, kind: str, mode: str, backend: str) -> None:
+        self.kind = kind
+        self.mode = mode
+        self.backend = backend
+
+
+def encapsulation(
+    kops: Version,
+    manifest: Manifest,
+    cloud: str | None,
+    *,
+    ipv6_only: bool = False,
+    cross_subnet: bool = False,
+    encapsulation_mode: str | None = None,
+    ipip_mode: str | None = None,
+    vxlan_mode: str | None = None,
+) -> Encapsulation:
+    """The encapsulation in force, from the keys of `networking.calico` as they are written (None: not written).
+
+    Source: `CALICO_IPV4POOL_IPIP`, `CALICO_IPV4POOL_VXLAN` and `calico_backend` of the templates at release-1.8 to
+    release-1.36; CalicoIPv4PoolIPIPMode and CalicoIPv4PoolVXLANMode in template_functions.go, from release-1.19 on;
+    pkg/model/components/calico.go at release-1.19, 1.22, 1.23 and 1.35 for defaults.
+    """
+    minor = kops.minor
+    if manifest.datastore != KUBERNETES:
+        return Encapsulation(IPIP, CROSS_SUBNET if cross_subnet and cloud == "aws" else ALWAYS, BIRD)
+    default = IPIP
+    if minor >= 35 and cloud == "azure":
+        default, vxlan_mode = VXLAN, vxlan_mode or ALWAYS
+    elif minor >= 23 and ipv6_only:
+        default = NONE
+    kind = (encapsulation_mode if minor >= 19 else None) or default
+    if minor <= 21 and minor >= 19 and ipip_mode is None:
+        ipip_mode = NEVER if kind == VXLAN else CROSS_SUBNET if cross_subnet else ALWAYS
+    if manifest.id == "k8s-1.12" or minor <= 18:  # these have a place for IP-in-IP only
+        if cross_subnet and cloud == "aws":
+            return Encapsulation(IPIP, CROSS_SUBNET, BIRD)
+        return _tunnel(IPIP, ipip_mode if minor >= 15 else None, ALWAYS, BIRD)
+    if kind == IPIP:
+        return _tunnel(IPIP, ipip_mode, ALWAYS if cloud == "openstack" else CROSS_SUBNET, BIRD)
+    if kind == VXLAN:
+        if minor <= 21:
+            vxlan_mode = CROSS_SUBNET if cross_subnet else ALWAYS
+        return _tunnel(VXLAN, vxlan_mode, CROSS_SUBNET, VXLAN)
+    return Encapsulation(NONE, NEVER, BIRD if minor <= 22 else kind)
+
+
+def _tunnel(kind: str, written: str | None, default: str, backend: str) -> Encapsulation:
+    mode = _MODES.get(written.lower(), ALWAYS) if written else default
+    return Encapsulation(kind if mode != NEVER else NONE, mode, backend)
+
+
+def uses_mtu(kops: Version, manifest: Manifest) -> bool:
+    """Whether the manifest has a place for `networking.calico.mtu`.
+
+    Source: `.Calico.MTU` in T(k8s-1.7)@1.10, T(k8s-1.12)@1.15:21 and all since; in no other template.
+    """
+    if manifest.id in ("pre-k8s-1.6", "k8s-1.6", "k8s-1.7-v3"):
+        return False
+    return kops.minor >= (15 if manifest.id == "k8s-1.12" else 10)
+
+
+def default_mtu(kops: Version, manifest: Manifest, cloud: str | None) -> int | None:
+    """The MTU of pods where `mtu` is not written; None where Calico takes it from the interface of the node.
+
+    Source: T(k8s-1.12)@1.12:245, T(k8s-1.12)@1.15:23, T(k8s-1.16)@1.18:27, T(k8s-1.16)@1.19:39. What Calico v2 has for
+    a default is that of its image, 1500 less IP-in-IP.
+    """
+    if manifest.datastore != KUBERNETES:
+        return 1480
+    if manifest.id == "k8s-1.12" or kops.minor <= 18:
+        return 1430 if cloud == "openstack" and kops.minor >= 15 else 1440
+    return None
+
+
+def typha_runs_on(kops: Version, manifest: Manifest) -> tuple[str, ...]:
+    """The roles of InstanceGroups on whose nodes the manifest lets Typha run.
+
+    Source: the tolerations of the Deployment calico-typha: T(k8s-1.12)@1.15 to 1.21 tolerates no control plane,
+    T(k8s-1.16)@1.17 selects it, all others take every node.
+    """
+    if manifest.id == "k8s-1.12":
+        return ("Node",)
+    if kops.minor == 17:
+        return ("ControlPlane",)
+    return ("Node", "ControlPlane", "APIServer")

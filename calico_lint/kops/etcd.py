@@ -9,6 +9,8 @@ from __future__ import annotations
 from calico_lint.kops.releases import Version
 
 MANAGER, LEGACY = "Manager", "Legacy"
+# The etcd 3 that every kOps with Calico v3 on etcd runs, 1.11 to 1.19, with either provider; later also their default.
+ETCD_3 = "3.2.24"
 
 
 def default_provider(kops: Version, kubernetes: Version, *, has_manager_block: bool) -> str:

@@ -114,15 +114,19 @@ class Releases:
     """The kOps releases that may apply a spec: one given release, or the minors of an inferred range.
 
     Rules are asked once for each of `candidates`. `given` says that the user named the release.
-    `note` is what the user should know about the choice (outside the known releases), or None.
+    `note` is what the user should know about the choice (outside the known releases), or None; `named` is the
+    release as the user named it, which differs from the candidate outside the known releases.
     """
 
-    __slots__ = ("candidates", "given", "note", "segments")
+    __slots__ = ("candidates", "given", "named", "note", "segments")
 
-    def __init__(self, candidates: tuple[Version, ...], given: bool, note: str | None = None) -> None:
+    def __init__(
+        self, candidates: tuple[Version, ...], given: bool, note: str | None = None, named: Version | None = None
+    ) -> None:
         self.candidates = candidates
         self.given = given
         self.note = note
+        self.named = named or (candidates[0] if given else None)
         # What rules make of the candidates (`Rule.segments`), by rule id: the same for every file of a range.
         self.segments: dict[str, list[tuple[Version, list[Version]]]] = {}
 
@@ -167,6 +171,7 @@ def parse_release(text: str) -> Releases:
         given=True,
         note=f"kOps {shown} is outside the known releases 1.{OLDEST_MINOR} to 1.{NEWEST_MINOR}: "
         f"what is known of {nearest} is used instead",
+        named=Version(major, minor, int(patch or 0), pre),
     )
 
 
