@@ -12,12 +12,16 @@ from calico_lint.rules.core import Hit, finding_of, findings_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import Any, TypeAlias
 
     from calico_lint.finding import Finding
     from calico_lint.kops.releases import Releases, Version
     from calico_lint.rules.core import Rule
+    from calico_lint.suppressions import Suppressed
     from calico_lint.yaml_source import Document, Node, Source
+
+    Offer: TypeAlias = tuple[int, list[str | None], list[str | None]]
 
 # Kinds of the kOps API group that are no cluster specs: read, counted, nothing to say about them.
 OTHER_KINDS = ("SSHCredential", "Keyset", "Host")
@@ -40,13 +44,18 @@ class FileReport:
 class LintResult:
     """The outcome of one run: findings in the order of the files, and what was checked."""
 
-    __slots__ = ("clusters", "files", "findings")
+    __slots__ = ("baseline", "clusters", "files", "findings", "suppressed", "v1_data")
 
     def __init__(self) -> None:
         self.findings: list[Finding] = []
         self.files: list[FileReport] = []
         # Every cluster with the releases it was linted for, in the order of the files.
         self.clusters: list[tuple[Cluster, Releases]] = []
+        # What comments and a baseline hide; `baseline` tells whether there was one.
+        self.suppressed: list[Suppressed] = []
+        self.baseline = False
+        # The section of that name, where Calico v1 data was linted (`calico_lint.v1data.report`).
+        self.v1_data: dict[str, Any] | None = None
 
     def count(self, severity: str) -> int:
         """How many findings have this severity."""
@@ -54,13 +63,17 @@ class LintResult:
 
 
 class Input:
-    """A source and how it came: named by the user, or found in a folder (then it may be skipped)."""
+    """A source and how it came: named by the user, or found in a folder (then it may be skipped).
 
-    __slots__ = ("named", "source")
+    `releases` is the kOps that will apply it, where that is not the one of the whole run.
+    """
 
-    def __init__(self, source: Source, *, named: bool = True) -> None:
+    __slots__ = ("named", "releases", "source")
+
+    def __init__(self, source: Source, *, named: bool = True, releases: Releases | None = None) -> None:
         self.source = source
         self.named = named
+        self.releases = releases
 
 
 def lint(
@@ -69,28 +82,32 @@ def lint(
     old: Sequence[Input] = (),
     releases: Releases | None = None,
     old_releases: Releases | None = None,
+    join: Callable[[list[Unit]], None] | None = None,
 ) -> LintResult:
     """Lint sources, each file its own cluster; with `old`, the upgrade rules too.
 
     `releases` is the kOps that will apply the specs (None: inferred per file); `old_releases` the one that
-    last applied the old ones. Findings stand on the new specs. Never raises on content.
+    last applied the old ones. `join` stands in for `join_groups` where there are more files than these.
+    Findings stand on the new specs. Never raises on content.
     """
     result = LintResult()
     units = _units(inputs, result)
-    old_clusters: dict[str | None, Cluster] = {}
-    for unit in _units(old, LintResult()):
+    (join or join_groups)(units)
+    old_clusters: dict[str | None, list[Cluster]] = {}
+    old_units = _units(old, LintResult())
+    join_groups(old_units)
+    for unit in old_units:
         unit.gather_clusters(old_releases)
-        old_clusters.update((cluster.name, cluster) for cluster, _ in unit.clusters)
-    for unit in units:
-        unit.gather_clusters(releases)
         for cluster, _ in unit.clusters:
-            cluster.old = old_clusters.get(cluster.name)
+            old_clusters.setdefault(cluster.name, []).append(cluster)
+    for unit in units:
+        unit.gather_clusters(unit.releases or releases)
+        for cluster, _ in unit.clusters:
+            cluster.old = _today(cluster, old_clusters.get(cluster.name, []))
         unit.lint()
         result.findings.extend(unit.findings)
         result.clusters.extend(unit.clusters)
-    if releases is not None and releases.note and result.clusters:
-        cluster = result.clusters[0][0]
-        result.findings.append(_place(rules.KOPS_OUTSIDE_TABLES, cluster, releases.note, releases))
+    result.findings.extend(_notes(result))
     if old:
         result.findings.extend(_pair_findings(result, old_clusters, old_releases))
     result.findings.sort(key=lambda finding: finding.sort_key())
@@ -115,14 +132,16 @@ def lint_sources(
 # --- files -> clusters ----------------------------------------------------------------------------------
 
 
-class _Unit:
-    """One file: its kOps documents, gathered into clusters."""
+class Unit:
+    """One file of a run: its kOps documents, gathered into clusters."""
 
-    __slots__ = ("clusters", "findings", "groups", "path", "report", "roots", "source")
+    __slots__ = ("clusters", "findings", "groups", "number", "path", "releases", "report", "roots", "source")
 
-    def __init__(self, source: Source, report: FileReport) -> None:
+    def __init__(self, source: Source, report: FileReport, releases: Releases | None, number: int) -> None:
+        self.number = number  # among the inputs
         self.source = source
         self.report = report
+        self.releases = releases
         self.path = source.path
         self.findings: list[Finding] = []
         self.roots: list[Document] = []  # of kind Cluster
@@ -144,6 +163,12 @@ class _Unit:
                 elif member.kind == "InstanceGroup":
                     self.groups.append(InstanceGroup(member))
 
+    def take_groups(self, label: str) -> list[InstanceGroup]:
+        """Give away the groups of a cluster."""
+        taken = [group for group in self.groups if group.cluster_label == label]
+        self.groups = [group for group in self.groups if group.cluster_label != label]
+        return taken
+
     def gather_clusters(self, given: Releases | None) -> None:
         """Put clusters and groups together, and infer the releases where none is given."""
         if len(self.roots) == 1:
@@ -157,7 +182,8 @@ class _Unit:
         self.groups = [group for group in self.groups if id(group.document) not in owned]  # those without a Cluster
         for cluster in clusters:
             members = [cluster.document, *(group.document for group in cluster.groups)]
-            self.clusters.append((cluster, given or _infer(cluster, members)))
+            cluster.releases = given or _infer(cluster, members)
+            self.clusters.append((cluster, cluster.releases))
         if self.clusters:
             self.report.releases = self.clusters[0][1]
         elif self.groups:
@@ -183,14 +209,14 @@ class _Unit:
                 self.findings.append(finding)
 
 
-def _units(inputs: Iterable[Input], result: LintResult) -> list[_Unit]:
+def _units(inputs: Iterable[Input], result: LintResult) -> list[Unit]:
     units = []
-    for item in inputs:
+    for number, item in enumerate(inputs):
         source = item.source
         report = FileReport(source.path)
         result.files.append(report)
-        unit = _Unit(source, report)
-        reason = None if item.named else _skip_reason(source)
+        unit = Unit(source, report, item.releases, number)
+        reason = None if item.named else skip_reason(source)
         if reason is not None:
             report.skipped = reason
             continue
@@ -202,11 +228,10 @@ def _units(inputs: Iterable[Input], result: LintResult) -> list[_Unit]:
         else:
             unit.findings.append(rules.documents.template_finding(source))
         units.append(unit)
-    _join_groups(units)
     return units
 
 
-def _skip_reason(source: Source) -> str | None:
+def skip_reason(source: Source) -> str | None:
     """Why a file found in a folder is not linted, or None."""
     if is_template(source):
         return "a template: lint the rendered file"
@@ -230,29 +255,41 @@ def is_template(source: Source) -> bool:
     marks = [match.start() for match in re.finditer(r"\{\{|\$\{", text)]
     for document in source.documents:
         for start, end in document.scalar_spans():
-            if text[start] not in "|>" and any(start <= mark < end for mark in marks):
+            if text[start : start + 1] not in ("|", ">") and any(start <= mark < end for mark in marks):
                 return True
     return False
 
 
-def _join_groups(units: list[_Unit]) -> None:
-    """A file with InstanceGroups and no Cluster joins the one file of the run that holds its Cluster."""
-    homes: dict[str, list[_Unit]] = {}
+def offers(units: Iterable[Unit]) -> Iterator[Offer]:
+    """Of each file its number, the names of its clusters, and the labels of its groups if it has no cluster."""
     for unit in units:
-        for root in unit.roots:
-            if root.name:
-                homes.setdefault(root.name, []).append(unit)
-    for unit in units:
-        if unit.roots or not unit.groups:
-            continue
-        stay = []
-        for group in unit.groups:
-            found = homes.get(group.cluster_label or "", [])
-            if len(found) == 1:
-                found[0].groups.append(group)
-            else:
-                stay.append(group)
-        unit.groups = stay
+        labels = [] if unit.roots else [group.cluster_label for group in unit.groups]
+        yield unit.number, [root.name for root in unit.roots], labels
+
+
+def joins(offered: Iterable[Offer]) -> list[tuple[int, int, str]]:
+    """(file of the Cluster, file of groups, label): a file with InstanceGroups and no Cluster joins the one file of
+    the run that holds its Cluster.
+    """
+    offered = list(offered)
+    homes: dict[str, list[int]] = {}
+    for number, names, _ in offered:
+        for name in names:
+            if name:
+                homes.setdefault(name, []).append(number)
+    return [
+        (homes[label][0], number, label)
+        for number, _, labels in offered
+        for label in dict.fromkeys(labels)
+        if label and len(homes.get(label, ())) == 1
+    ]
+
+
+def join_groups(units: Sequence[Unit]) -> None:
+    """Move groups to their clusters."""
+    by_number = {unit.number: unit for unit in units}
+    for home, number, label in joins(offers(units)):
+        by_number[home].groups += by_number[number].take_groups(label)
 
 
 # --- releases -------------------------------------------------------------------------------------------
@@ -309,17 +346,24 @@ def _on_node(rule: Rule, cluster: Cluster, node: Node, releases: Releases) -> It
     return findings_of(rule, cluster, releases, node)
 
 
+def _today(cluster: Cluster, named_alike: Sequence[Cluster]) -> Cluster | None:
+    """The old cluster of the same name; of several, that of the same file at a revision of git (`FILE@REVISION`)."""
+    if len(named_alike) > 1:
+        file = f"{cluster.document.source.path}@"
+        named_alike = [old for old in named_alike if old.document.source.path.startswith(file)]
+    return named_alike[0] if len(named_alike) == 1 else None
+
+
 def _pair_findings(
-    result: LintResult, old_clusters: dict[str | None, Cluster], old_releases: Releases | None
+    result: LintResult, old_clusters: dict[str | None, list[Cluster]], old_releases: Releases | None
 ) -> Iterator[Finding]:
     old_kops = old_releases.first if old_releases is not None else None
     for cluster, releases in result.clusters:
         if cluster.old is None:
-            names = ", ".join(sorted(name or "without a name" for name in old_clusters)) or "no cluster at all"
             yield _place(
                 rules.PAIR_UNMATCHED,
                 cluster,
-                f"the old spec has no cluster of this name ({names}): the upgrade rules were not run",
+                f"{_why_unmatched(cluster, old_clusters)}: the upgrade rules were not run",
                 releases,
             )
             continue
@@ -327,6 +371,24 @@ def _pair_findings(
         for topic in rules.PAIR_TOPICS:
             for rule in rules.load(topic).RULES:
                 yield from findings_of(rule, pair, releases)
+
+
+def _why_unmatched(cluster: Cluster, old_clusters: dict[str | None, list[Cluster]]) -> str:
+    alike = old_clusters.get(cluster.name, ())
+    if alike:
+        places = ", ".join(dict.fromkeys(old.document.source.path for old in alike))
+        return f"several clusters of the old specs have this name ({places})"
+    names = ", ".join(sorted(name or "without a name" for name in old_clusters)) or "no cluster at all"
+    return f"the old spec has no cluster of this name ({names})"
+
+
+def _notes(result: LintResult) -> Iterator[Finding]:
+    """One info for every release given that stands outside of the tables."""
+    said = set()
+    for cluster, releases in result.clusters:
+        if releases.given and releases.note and releases.note not in said:
+            said.add(releases.note)
+            yield _place(rules.KOPS_OUTSIDE_TABLES, cluster, releases.note, releases)
 
 
 def _place(rule: Rule, cluster: Cluster, message: str, releases: Releases) -> Finding:

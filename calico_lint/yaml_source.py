@@ -178,7 +178,7 @@ class AliasMark:
 class Problem:
     """Something wrong with the YAML itself; `calico_lint.rules.yaml_rules` turns it into a finding."""
 
-    __slots__ = ("document", "end", "message", "related", "rule", "start")
+    __slots__ = ("document", "end", "message", "related", "repeated", "rule", "start")
 
     def __init__(
         self,
@@ -195,6 +195,7 @@ class Problem:
         self.end = end
         self.related = related
         self.document = document
+        self.repeated: tuple[Entry, bool] | None = None  # of an equal duplicate: its entry, whether in flow style
 
 
 class _StopReading(Exception):  # noqa: N818 - it is no error
@@ -208,12 +209,12 @@ class Source:
     """One file: its text, the documents that kOps would read, and what is wrong with the YAML.
 
     `path` is how the file is named in reports. Never raises on content: whatever the bytes are, the
-    result is documents, problems, or both.
+    result is documents, problems, or both. `parse` False keeps the text only, for excerpts.
     """
 
     __slots__ = ("_lines", "documents", "path", "problems", "text")
 
-    def __init__(self, path: str, data: bytes, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(self, path: str, data: bytes, max_bytes: int = MAX_BYTES, *, parse: bool = True) -> None:
         self.path = path
         self.text = ""
         self._lines: list[int] | None = None
@@ -224,7 +225,7 @@ class Source:
                 Problem("Y010", f"the file has {len(data):,} bytes, more than the limit of {max_bytes:,}", 0, 0)
             )
             return
-        if self._decode(data):
+        if self._decode(data) and parse:
             enabled = gc.isenabled()
             gc.disable()  # the collector would walk the growing tree again and again: a factor of two
             try:
@@ -793,6 +794,8 @@ class _SectionReader:
                 key_end,
                 (earlier[0], earlier[1], "first written here"),
             )
+            if equal:
+                self.source.problems[-1].repeated = entry, top.mark.flow
         top.value.pop(key, None)
         top.value[key] = value
         top.mark.children[key] = entry

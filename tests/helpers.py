@@ -27,7 +27,7 @@ def base_spec(kops: str | None) -> dict[str, Any]:
         "metadata": {"name": "example.net"},
         "spec": {
             "cloudProvider": "aws",
-            "kubernetesVersion": f"1.{minor}.0",
+            "kubernetesVersion": f"1.{min(minor, 35)}.0",  # the Calico of kOps 1.36 was tested up to 1.35
             "networkCIDR": "10.30.0.0/16",
             "nonMasqueradeCIDR": "100.64.0.0/10",
             "subnets": [{"name": "z1", "zone": "us-test-1a", "cidr": "10.30.32.0/19", "type": "Public"}],
@@ -43,10 +43,13 @@ def base_spec(kops: str | None) -> dict[str, Any]:
 def spec_text(lines: str | dict[str, Any] | None, kops: str | None = None, **metadata: str) -> str:
     """The base spec with top-level keys of its spec replaced; a key set to the text `<absent>` is removed.
 
-    `apiVersion` among the lines replaces the document's.
+    `apiVersion` among the lines replaces the document's. What follows a `---` are specs of InstanceGroups.
     """
     document = base_spec(kops)
-    changes = yaml.safe_load(lines) if isinstance(lines, str) else lines
+    groups: list[Any] = []
+    changes: Any = lines
+    if isinstance(lines, str):
+        changes, *groups = yaml.safe_load_all(lines) if lines.strip() else (None,)
     for key, value in (changes or {}).items():
         if key == "apiVersion":
             document["apiVersion"] = value
@@ -55,7 +58,18 @@ def spec_text(lines: str | dict[str, Any] | None, kops: str | None = None, **met
         else:
             document["spec"][key] = value
     document["metadata"].update(metadata)
-    return yaml.safe_dump(document, sort_keys=False)
+    documents = [document, *(_group(document, f"group-{number}", spec) for number, spec in enumerate(groups))]
+    return yaml.safe_dump_all(documents, sort_keys=False)
+
+
+def _group(cluster: dict[str, Any], name: str, spec: dict[str, Any]) -> dict[str, Any]:
+    labels = {"kops.k8s.io/cluster": cluster["metadata"]["name"]}
+    return {
+        "apiVersion": cluster["apiVersion"],
+        "kind": "InstanceGroup",
+        "metadata": {"name": name, "labels": labels},
+        "spec": spec,
+    }
 
 
 def lint_text(text: str, kops: str | None = None, old: str | None = None, from_kops: str | None = None) -> LintResult:

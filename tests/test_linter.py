@@ -22,7 +22,7 @@ spec:
 """
 
 
-def run(*files: tuple[str, str], named: bool = True, kops: str | None = "1.30") -> LintResult:
+def run(*files: tuple[str, str], named: bool = True, kops: str | None = "1.36") -> LintResult:
     return lint(
         [Input(Source(path, text.encode()), named=named) for path, text in files],
         releases=parse_release(kops) if kops else None,
@@ -34,14 +34,14 @@ def rules(result: LintResult) -> list[str]:
 
 
 def test_a_clean_spec_has_no_findings_and_counts_its_documents() -> None:
-    result = run(("a.yaml", spec_text(None, "1.30") + "---\n" + GROUP.format(cluster="example.net")))
+    result = run(("a.yaml", spec_text(None, "1.36") + "---\n" + GROUP.format(cluster="example.net")))
     assert rules(result) == []
     assert [report.documents for report in result.files] == [2]
     assert result.clusters[0][0].node_count() == (3, 5)
 
 
 def test_groups_alone_in_a_file_join_the_one_file_that_has_their_cluster() -> None:
-    result = run(("ig.yaml", GROUP.format(cluster="example.net")), ("c.yaml", spec_text(None, "1.30")))
+    result = run(("ig.yaml", GROUP.format(cluster="example.net")), ("c.yaml", spec_text(None, "1.36")))
     (cluster, _), *others = result.clusters
     assert not others
     assert [group.name for group in cluster.groups] == ["nodes"]
@@ -49,20 +49,20 @@ def test_groups_alone_in_a_file_join_the_one_file_that_has_their_cluster() -> No
 
 def test_groups_stay_alone_where_their_cluster_is_missing_or_not_the_only_one() -> None:
     assert (
-        not run(("ig.yaml", GROUP.format(cluster="other.net")), ("c.yaml", spec_text(None, "1.30")))
+        not run(("ig.yaml", GROUP.format(cluster="other.net")), ("c.yaml", spec_text(None, "1.36")))
         .clusters[0][0]
         .groups
     )
-    spec = spec_text(None, "1.30")
+    spec = spec_text(None, "1.36")
     twice = run(("ig.yaml", GROUP.format(cluster="example.net")), ("a.yaml", spec), ("b.yaml", spec))
     assert [cluster.groups for cluster, _ in twice.clusters] == [(), ()]
 
 
 def test_two_clusters_in_one_file_take_their_own_groups() -> None:
     text = (
-        spec_text(None, "1.30", name="a.net")
+        spec_text(None, "1.36", name="a.net")
         + "---\n"
-        + spec_text(None, "1.30", name="b.net")
+        + spec_text(None, "1.36", name="b.net")
         + "---\n"
         + GROUP.format(cluster="b.net")
     )
@@ -71,7 +71,7 @@ def test_two_clusters_in_one_file_take_their_own_groups() -> None:
 
 
 def test_a_list_is_opened_and_fields_name_their_item() -> None:
-    cluster = spec_text("kubernetesVersion: latest", "1.30")
+    cluster = spec_text("kubernetesVersion: latest", "1.36")
     text = "apiVersion: v1\nkind: List\nitems:\n- " + cluster.replace("\n", "\n  ").rstrip() + "\n"
     result = run(("l.yaml", text))
     assert [(finding.rule, finding.field) for finding in result.findings] == [
@@ -86,8 +86,8 @@ def test_a_list_is_opened_and_fields_name_their_item() -> None:
         ("just: some yaml\n", "no kOps apiVersion"),
         ("[1, 2\n", "no kOps apiVersion"),
         ("", "no kOps apiVersion"),
-        (spec_text(None, "1.30").replace("1.30.0", "{{ .version }}"), "a template: lint the rendered file"),
-        (spec_text(None, "1.30").replace("1.30.0", "${VERSION}"), "a template: lint the rendered file"),
+        (spec_text(None, "1.36").replace("1.35.0", "{{ .version }}"), "a template: lint the rendered file"),
+        (spec_text(None, "1.36").replace("1.35.0", "${VERSION}"), "a template: lint the rendered file"),
         ("{{ if .x }}\napiVersion: kops.k8s.io/v1alpha2\n", "a template: lint the rendered file"),
     ],
 )
@@ -116,7 +116,7 @@ def test_a_broken_kops_spec_in_a_folder_is_not_passed_over() -> None:
 
 
 def test_variables_in_a_script_make_no_template() -> None:
-    text = spec_text(None, "1.30") + "  fileAssets:\n  - name: x\n    content: |\n      echo ${HOME}\n"
+    text = spec_text(None, "1.36") + "  fileAssets:\n  - name: x\n    content: |\n      echo ${HOME}\n"
     result = run(("x.yaml", text), named=False)
     assert result.files[0].skipped is None
 
@@ -149,12 +149,12 @@ def test_the_range_is_inferred_from_kubernetes_and_fields() -> None:
 
 
 def test_an_unmatched_pair_is_an_info() -> None:
-    result = lint_text(spec_text(None, "1.30"), "1.30", old=spec_text(None, "1.30", name="other.net"))
+    result = lint_text(spec_text(None, "1.36"), "1.36", old=spec_text(None, "1.36", name="other.net"))
     assert [(finding.rule, finding.severity) for finding in result.findings] == [("P700", "info")]
 
 
 def test_findings_come_in_the_order_of_the_file() -> None:
-    result = lint_text(spec_text("{kubernetesVersion: x, networking: {calico: {ipipMode: y}}}", "1.30"), "1.30")
+    result = lint_text(spec_text("{kubernetesVersion: x, networking: {calico: {ipipMode: y}}}", "1.36"), "1.36")
     places = [(finding.range.line, finding.range.column) for finding in result.findings]
     assert places == sorted(places)
     assert len(places) >= 2

@@ -20,11 +20,17 @@ if TYPE_CHECKING:
 
 # In the order in which ids are listed and explained.
 TOPICS = (
-    "calico", "networking", "etcd", "versions", "addresses", "ignored", "requirements", "upgrade", "pairs", "fields",
-    "organisation", "documents",
+    "calico", "networking", "etcd", "versions", "addresses", "ignored", "requirements", "upgrade", "changes", "pairs",
+    "encapsulation", "scale", "dataplane", "nodes", "support", "operations", "fields", "organisation", "documents",
+    "exceptions", "v1data",
 )  # fmt: skip
+# What calls the rules on data planes: keys of `networking.calico`, and kube-proxy.
+_DATAPLANE_KEYS = frozenset((
+    "bpfEnabled", "bpfKubeProxyIptablesCleanupEnabled", "bpfExternalServiceMode", "bpfLogLevel", "wireguardEnabled",
+    "nftablesMode", "chainInsertMode", "iptablesBackend",
+))  # fmt: skip
 # Of these, the rules on a pair: the spec as it is today and as it will be.
-PAIR_TOPICS = ("upgrade", "pairs")
+PAIR_TOPICS = ("upgrade", "changes", "pairs")
 
 
 class Topic:
@@ -55,7 +61,15 @@ def topics_of(cluster: Cluster) -> Iterator[Topic]:
     """The topics that a cluster needs."""
     names = ["versions", "etcd", "networking", "addresses"]
     if cluster.calico is not None:
-        names += ["calico", "ignored", "requirements"]
+        names += ["calico", "ignored", "requirements", "encapsulation", "scale", "support", "operations"]
+        keys = cluster.calico.value
+        dataplane = isinstance(keys, dict) and not _DATAPLANE_KEYS.isdisjoint(keys)
+        if dataplane or cluster.at("kubeProxy.proxyMode") is not None:
+            names.append("dataplane")
+        if dataplane or cluster.groups or cluster.at("sysctlParameters") is not None:
+            names.append("nodes")
+    elif cluster.cni == "canal":
+        names.append("support")
     for name in names:
         topic = _topics.get(name)
         if topic is None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from calico_lint.cluster import Cluster
+    from calico_lint.finding import Fix
     from calico_lint.rules.core import Rule
     from calico_lint.yaml_source import Node, Path, Value
 
@@ -220,7 +221,7 @@ def _origin(*ranges: _Range) -> str:
 _last: _Addresses | None = None
 
 
-def _of(cluster: Cluster) -> _Addresses:
+def addresses_of(cluster: Cluster) -> _Addresses:
     """The addresses of a cluster. All rules ask about one cluster before they ask about the next."""
     global _last
     if _last is None or _last.cluster is not cluster:
@@ -230,7 +231,7 @@ def _of(cluster: Cluster) -> _Addresses:
 
 def _if_read(cluster: Cluster, node: Node) -> _Addresses | None:
     """The addresses of a cluster, if kOps reads this key where it stands and not at another place."""
-    addresses = _of(cluster)
+    addresses = addresses_of(cluster)
     return addresses if node.path[1:] in addresses.places else None
 
 
@@ -267,7 +268,7 @@ def nonmasq_overlaps_network(cluster: Cluster, release: Version) -> Iterator[Hit
         neither can be changed in place.
     Source: L@1.8:173, L@1.11:194-197, V@1.36:1165-1168; defaults: DEF@1.36:36-38.
     """
-    addresses = _of(cluster)
+    addresses = addresses_of(cluster)
     whole, network = addresses.non_masquerade(release), addresses.network(release)
     if whole is None or network is None or not whole.cidr.overlaps(network.cidr) or _shares(addresses, release):
         return
@@ -360,7 +361,7 @@ def ipv6_nonmasq(cluster: Cluster, release: Version, node: Node) -> Iterator[Hit
 
 @rule("KN412", "kubelet-nonmasq-matches", severity="error", origin="kops-written",
       changes=("1.18", "1.23", "1.24", "1.30"),
-      on=("kubelet.nonMasqueradeCIDR", "masterKubelet.nonMasqueradeCIDR"))  # fmt: skip
+      on=("kubelet.nonMasqueradeCIDR", "masterKubelet.nonMasqueradeCIDR"), fix="unsafe")  # fmt: skip
 def kubelet_nonmasq_matches(cluster: Cluster, release: Version, node: Node) -> Iterator[Hit]:
     """`nonMasqueradeCIDR` of the kubelet is not that of the cluster.
 
@@ -380,11 +381,11 @@ def kubelet_nonmasq_matches(cluster: Cluster, release: Version, node: Node) -> I
     value = text(node)
     if value is None:
         return
-    addresses = _of(cluster)
+    addresses = addresses_of(cluster)
     kubelet = node.path[-2]
     kubernetes = cluster.kubernetes
     if release.minor >= 30 or (release.minor >= 24 and kubernetes is not None and kubernetes.minor >= 24):
-        yield Hit(node, f"`{kubelet}.nonMasqueradeCIDR` is gone since Kubernetes 1.24: remove it")
+        yield Hit(node, f"`{kubelet}.nonMasqueradeCIDR` is gone since Kubernetes 1.24: remove it", fix=_removal(node))
         return
     if release.minor >= 24 and not _docker_with_kubenet(cluster):
         return
@@ -402,10 +403,11 @@ def kubelet_nonmasq_matches(cluster: Cluster, release: Version, node: Node) -> I
         f"remove it below `{kubelet}`"
     )
     if release.minor >= 18:
-        yield Hit(node, message, related=other, origin=origin)
+        yield Hit(node, message, related=other, origin=origin, fix=_removal(node))
     else:
         hit = addresses.hit("nonMasqueradeCIDR", message, origin=origin)
         hit.related = [(node, "that of the kubelet")]
+        hit.fix = _removal(node)
         yield hit
 
 
@@ -534,7 +536,7 @@ def pod_service_overlap(cluster: Cluster, release: Version) -> Iterator[Hit]:
     Fix: give a new cluster ranges that share nothing. On a running cluster the pool has to be migrated.
     Source: V@1.28:1050, V@1.36:1208-1212 (commented out, kubernetes/kops#16340); kubernetes/kops#1171.
     """
-    addresses = _of(cluster)
+    addresses = addresses_of(cluster)
     if "amazonvpc" in addresses.cni:
         return
     pods, services = addresses.pool(release), addresses.services(release)
@@ -550,7 +552,8 @@ def pod_service_overlap(cluster: Cluster, release: Version) -> Iterator[Hit]:
 
 
 @rule("KN411", "api-service-range-matches", severity="error", origin="kops-written",
-      changes=("1.15", "1.18", "1.22", "1.23", "1.27"), on="kubeAPIServer.serviceClusterIPRange")  # fmt: skip
+      changes=("1.15", "1.18", "1.22", "1.23", "1.27"), on="kubeAPIServer.serviceClusterIPRange",
+      fix="unsafe")  # fmt: skip
 def api_service_range_matches(cluster: Cluster, release: Version, node: Node) -> Iterator[Hit]:
     """`serviceClusterIPRange` of the API server is not that of the cluster.
 
@@ -570,7 +573,7 @@ def api_service_range_matches(cluster: Cluster, release: Version, node: Node) ->
     value = text(node)
     if value is None:
         return
-    addresses = _of(cluster)
+    addresses = addresses_of(cluster)
     origin, wanted = "kops-written", "nothing"
     if "serviceClusterIPRange" in addresses.texts:
         services = addresses.texts["serviceClusterIPRange"][1]
@@ -587,10 +590,11 @@ def api_service_range_matches(cluster: Cluster, release: Version, node: Node) ->
         "remove it below `kubeAPIServer`"
     )
     if release.minor >= 18:
-        yield Hit(node, message, origin=origin)
+        yield Hit(node, message, origin=origin, fix=_removal(node))
     else:
         hit = addresses.hit("serviceClusterIPRange", message, origin=origin)
         hit.related = [(node, "that of the API server")]
+        hit.fix = _removal(node)
         yield hit
 
 
@@ -722,7 +726,7 @@ _NETWORK_NUMBER = r"/([0-9]{1,3})#[a-f0-9]{1,15}\Z"  # `/64#1`: a part of the ne
 
 
 @rule("KN413", "cidr-syntax", severity="error", origin="kops-written",
-      changes=("1.9", "1.11", "1.18", "1.22", "1.23", "1.27", "1.28"))  # fmt: skip
+      changes=("1.9", "1.11", "1.18", "1.22", "1.23", "1.27", "1.28"), fix="unsafe")  # fmt: skip
 def cidr_syntax(cluster: Cluster, release: Version) -> Iterator[Hit]:
     """A CIDR that kOps cannot read, or with address bits beyond its prefix.
 
@@ -744,7 +748,7 @@ def cidr_syntax(cluster: Cluster, release: Version) -> Iterator[Hit]:
     Fix: write the first address of the range, as the message shows, or correct the prefix length.
     Source: L@1.8:156-262 and 333, V@1.18:137-206, L@1.19:221-290, V@1.27 and V@1.36 (parseCIDR, validateIPv6CIDR).
     """
-    addresses = _of(cluster)
+    addresses = addresses_of(cluster)
     minor = release.minor
     for key, (path, value) in addresses.texts.items():
         since, bits_since = _SINGLE[key]
@@ -758,11 +762,11 @@ def cidr_syntax(cluster: Cluster, release: Version) -> Iterator[Hit]:
             if _CLUSTER_CIDR in addresses.texts or (minor >= 23 and cluster.ipv6_only):
                 continue
             origin = "kops-completed"
-        yield Hit(addresses.node(path), problem, origin=origin)
+        yield _cidr_hit(addresses.node(path), problem, value, release, origin)
     for path, value in addresses.subnets:
         problem = _problem(value, release, bits=minor >= 18)
         if problem is not None:
-            yield Hit(addresses.node(path), problem)
+            yield _cidr_hit(addresses.node(path), problem, value, release)
     if minor >= 22:
         for path, value in addresses.ipv6_subnets:
             problem = _ipv6_problem(value, release)
@@ -790,7 +794,19 @@ def _list_problems(addresses: _Addresses, release: Version, key: str, *, bits: b
             # Two places of kOps look at these: the older one speaks of the list, and up to 1.17 it alone is heard.
             yield Hit(addresses.node(path[:-1]), problem, on_key=True)
         if key != "additionalNetworkCIDRs" or release.minor >= 18:
-            yield Hit(addresses.node(path), problem)
+            yield _cidr_hit(addresses.node(path), problem, value, release)
+
+
+def _cidr_hit(node: Node, problem: str, value: str, release: Version, origin: str | None = None) -> Hit:
+    """The first address of the range, or the range of one address, is what may be meant."""
+    from calico_lint.fix import set_value
+
+    cidr = _parse(value, release)
+    meant = str(cidr) if cidr is not None else None
+    if cidr is None and is_address(value):
+        meant = f"{value}/{128 if ':' in value else 32}"
+    fix = set_value(node, meant, safe=False) if meant is not None else None
+    return Hit(node, problem, origin=origin, fix=fix)
 
 
 def _problem(value: str, release: Version, *, bits: bool) -> str | None:
@@ -819,7 +835,7 @@ def _ipv6_problem(value: str, release: Version) -> str | None:
 
 
 @rule("KN414", "network-cidr-not-on-this-cloud", severity="error", origin="kops-written",
-      changes=("1.19", "1.23", "1.36"), on=_anywhere("networkCIDR"))  # fmt: skip
+      changes=("1.19", "1.23", "1.36"), on=_anywhere("networkCIDR"), fix="unsafe")  # fmt: skip
 def network_cidr_not_on_this_cloud(cluster: Cluster, release: Version, node: Node) -> Iterator[Hit]:
     """A `networkCIDR` that the cloud has no place for.
 
@@ -839,7 +855,7 @@ def network_cidr_not_on_this_cloud(cluster: Cluster, release: Version, node: Nod
         return
     cloud, minor = addresses.cloud, release.minor
     if cloud == "gce" or (cloud == "digitalocean" and minor <= 22) or (cloud == "baremetal" and minor <= 18):
-        yield Hit(node, f"kOps takes no `networkCIDR` on `{cloud}`: remove it")
+        yield Hit(node, f"kOps takes no `networkCIDR` on `{cloud}`: remove it", fix=_removal(node))
     elif cloud == "digitalocean" or (cloud == "linode" and minor >= 36):
         cidr = _parse(value, release)
         if cidr is not None and not any(_default(private).cidr.contains(cidr) for private in _PRIVATE):
@@ -849,7 +865,7 @@ def network_cidr_not_on_this_cloud(cluster: Cluster, release: Version, node: Nod
 
 
 @rule("KN415", "additional-cidrs-only-on-aws", severity="error", origin="kops-written", since="1.27",
-      on=_anywhere("additionalNetworkCIDRs"))  # fmt: skip
+      on=_anywhere("additionalNetworkCIDRs"), fix="unsafe")  # fmt: skip
 def additional_cidrs_only_on_aws(cluster: Cluster, release: Version, node: Node) -> Iterator[Hit]:
     """`additionalNetworkCIDRs` on another cloud than AWS.
 
@@ -868,7 +884,15 @@ def additional_cidrs_only_on_aws(cluster: Cluster, release: Version, node: Node)
     cloud = addresses.cloud if addresses is not None else "aws"
     if cloud != "aws" and isinstance(node.value, list) and node.value:
         where = f"`{cloud}`" if cloud else "a cloud that is not named"
-        yield Hit(node, f"kOps takes `additionalNetworkCIDRs` on AWS only, not on {where}: remove it", on_key=True)
+        message = f"kOps takes `additionalNetworkCIDRs` on AWS only, not on {where}: remove it"
+        yield Hit(node, message, on_key=True, fix=_removal(node))
+
+
+def _removal(node: Node) -> Fix | None:
+    """Never safe: the range may be right, and the place wrong."""
+    from calico_lint.fix import remove_key
+
+    return remove_key(node, safe=False)
 
 
 RULES: list[Rule] = [

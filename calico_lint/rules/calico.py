@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+from calico_lint.kops.calico import KUBERNETES
+from calico_lint.kops.etcd import ETCD_3
 from calico_lint.kops.releases import Version, parse_semver
 from calico_lint.rules.core import Hit, rule
 from calico_lint.rules.values import at_key, listed, not_allowed, quoted, text
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from calico_lint.cluster import Cluster
+    from calico_lint.finding import Fix
     from calico_lint.rules.core import Rule
     from calico_lint.yaml_source import Node
 
@@ -26,7 +29,7 @@ _MODES = ("Always", "CrossSubnet", "Never")
 
 
 @rule("KC101", "calico-major-version-value", severity="error", origin="kops-written", since="1.11", until="1.19",
-      on="networking.calico.majorVersion")  # fmt: skip
+      changes=("1.12",), on="networking.calico.majorVersion", fix="safe")  # fmt: skip
 def major_version_value(cluster: Cluster, release: Version, node: Node) -> Iterator[Hit]:
     """`majorVersion` is something else than `v3`.
 
@@ -45,11 +48,26 @@ def major_version_value(cluster: Cluster, release: Version, node: Node) -> Itera
     Fix: write `majorVersion: v3` for Calico v3, or remove the key.
     Source: V@1.11:378-390, V@1.17:405-412, V@1.18:698-700, V@1.19:1072-1074.
     """
-    yield from not_allowed(node, ("v3",))
+    for hit in not_allowed(node, ("v3",)):
+        from calico_lint import fix
+
+        if _on_kubernetes(cluster, release):
+            hit.fix = fix.remove_key(node, safe=True)  # it decides nothing there
+        elif str(node.value).lower() == "v2":
+            hit.fix = fix.remove_key(node, safe=False)
+        else:  # `V3` starts an upgrade where nothing happened before
+            hit.fix = hit.fix.as_unsafe() if hit.fix is not None else None
+        yield hit
+
+
+def _on_kubernetes(cluster: Cluster, release: Version) -> bool:
+    """Whether Calico keeps its data in Kubernetes, so that `majorVersion` decides nothing."""
+    manifest = cluster.manifest(release)
+    return manifest is not None and manifest.datastore == KUBERNETES
 
 
 @rule("KC102", "calico-v3-needs-etcd3", severity="error", origin="kops-written", since="1.11", until="1.19",
-      changes="every", on="networking.calico.majorVersion", aliases=("S1",))  # fmt: skip
+      changes="every", on="networking.calico.majorVersion", aliases=("S1",), fix="safe")  # fmt: skip
 def v3_needs_etcd3(cluster: Cluster, release: Version, node: Node) -> Iterator[Hit]:
     """`majorVersion: v3` while etcd is not version 3.
 
@@ -97,17 +115,19 @@ def v3_needs_etcd3(cluster: Cluster, release: Version, node: Node) -> Iterator[H
         if parsed is not None and parsed.major == 3:
             return
         problem = f"Calico v3 needs etcd 3, but `{first.field}` has version {quoted(version.value)}"
-        yield Hit(node, f"{problem}: {_etcd3_advice(cluster)}", related=[(version, "the etcd that Calico uses")])
+        related = [(version, "the etcd that Calico uses")]
+        yield Hit(node, f"{problem}: {_etcd3_advice(cluster)}", related=related, fix=_etcd3_fix(cluster, release, node))
         return
     related = [(first, "no `version` here")]
     if release.minor <= 17:
         problem = f"`{first.field}` has no `version`, which kOps takes for etcd 2.2.1, and Calico v3 needs etcd 3"
-        yield Hit(node, f"{problem}: {_etcd3_advice(cluster)}", related=related)
+        yield Hit(node, f"{problem}: {_etcd3_advice(cluster)}", related=related, fix=_etcd3_fix(cluster, release, node))
         return
     default = cluster.etcd_version(first, release)
     if default.value.startswith("2."):
         problem = f"`{first.field}` has no `version`, the default here is {default.value}, and Calico v3 needs etcd 3"
-        yield Hit(node, f"{problem}: {_etcd3_advice(cluster)}", related=related, origin="kops-completed")
+        advice, fix = _etcd3_advice(cluster), _etcd3_fix(cluster, release, node)
+        yield Hit(node, f"{problem}: {advice}", related=related, origin="kops-completed", fix=fix)
     elif release < Version(1, 18, 1):
         yield Hit(
             node,
@@ -115,7 +135,23 @@ def v3_needs_etcd3(cluster: Cluster, release: Version, node: Node) -> Iterator[H
             f"install {default.value}: use kOps 1.18.1, or write the version",
             related=related,
             severity="info",
+            fix=_etcd3_fix(cluster, release, node),
         )
+
+
+def _etcd3_fix(cluster: Cluster, release: Version, major_version: Node) -> Fix | None:
+    """Etcd 3 for all; without `majorVersion` where that decides nothing.
+
+    Safe where every etcd cluster keeps the version it has: a running etcd 2 is upgraded in steps of its own.
+    """
+    from calico_lint import fix
+    from calico_lint.rules.etcd import common_version_fix
+
+    if _on_kubernetes(cluster, release):
+        return fix.remove_key(major_version, safe=True)
+    versions = {cluster.etcd_version(etcd, release).value for etcd in cluster.etcd_clusters}
+    version = versions.pop() if len(versions) == 1 else ""
+    return common_version_fix(cluster, release, version if version.startswith("3.") else ETCD_3)
 
 
 def _etcd3_advice(cluster: Cluster) -> str:
@@ -147,7 +183,7 @@ def typha_replicas_nonnegative(cluster: Cluster, release: Version, node: Node) -
 
 
 @rule("KC104", "calico-iptables-backend", severity="error", origin="kops-written", since="1.18",
-      on="networking.calico.iptablesBackend")  # fmt: skip
+      on="networking.calico.iptablesBackend", fix="safe")  # fmt: skip
 def iptables_backend(cluster: Cluster, release: Version, node: Node) -> Iterator[Hit]:
     """`iptablesBackend` is no backend that Felix knows.
 
@@ -165,7 +201,7 @@ def iptables_backend(cluster: Cluster, release: Version, node: Node) -> Iterator
 
 
 @rule("KC105", "calico-aws-src-dst-check-value", severity="error", origin="kops-written", since="1.19",
-      changes=("1.26",), on="networking.calico.awsSrcDstCheck")  # fmt: skip
+      changes=("1.26",), on="networking.calico.awsSrcDstCheck", fix="safe")  # fmt: skip
 def aws_src_dst_check_value(cluster: Cluster, release: Version, node: Node) -> Iterator[Hit]:
     """`awsSrcDstCheck` is none of the three settings.
 
@@ -184,7 +220,7 @@ def aws_src_dst_check_value(cluster: Cluster, release: Version, node: Node) -> I
 
 
 @rule("KC106", "calico-ipv6-src-dst-check", severity="error", origin="kops-written", since="1.26",
-      on="networking.calico.awsSrcDstCheck")  # fmt: skip
+      on="networking.calico.awsSrcDstCheck", fix="safe")  # fmt: skip
 def ipv6_src_dst_check(cluster: Cluster, release: Version, node: Node) -> Iterator[Hit]:
     """`awsSrcDstCheck` on an IPv6-only cluster.
 
@@ -202,11 +238,14 @@ def ipv6_src_dst_check(cluster: Cluster, release: Version, node: Node) -> Iterat
     """
     value = text(node)
     if value is not None and value != "DoNothing" and _ipv6_src_dst_check(cluster, release):
+        from calico_lint.fix import set_value
+
         yield Hit(
             node,
             f"`awsSrcDstCheck` is {quoted(value)}, but an IPv6-only cluster takes only `DoNothing`: "
             "write that or remove the key",
             related=_why_ipv6(cluster),
+            fix=set_value(node, "DoNothing", safe=True),
         )
 
 
@@ -220,7 +259,7 @@ def _why_ipv6(cluster: Cluster) -> list[tuple[Node, str]]:
 
 
 @rule("KC107", "calico-bpf-external-service-mode", severity="error", origin="kops-written", since="1.19",
-      on="networking.calico.bpfExternalServiceMode")  # fmt: skip
+      on="networking.calico.bpfExternalServiceMode", fix="safe")  # fmt: skip
 def bpf_external_service_mode(cluster: Cluster, release: Version, node: Node) -> Iterator[Hit]:
     """`bpfExternalServiceMode` is neither `Tunnel` nor `DSR`.
 
@@ -238,7 +277,7 @@ def bpf_external_service_mode(cluster: Cluster, release: Version, node: Node) ->
 
 
 @rule("KC108", "calico-bpf-log-level", severity="error", origin="kops-written", since="1.19",
-      on="networking.calico.bpfLogLevel")  # fmt: skip
+      on="networking.calico.bpfLogLevel", fix="safe")  # fmt: skip
 def bpf_log_level(cluster: Cluster, release: Version, node: Node) -> Iterator[Hit]:
     """`bpfLogLevel` is no log level of the eBPF programs.
 
@@ -255,7 +294,7 @@ def bpf_log_level(cluster: Cluster, release: Version, node: Node) -> Iterator[Hi
 
 
 @rule("KC109", "calico-chain-insert-mode", severity="error", origin="kops-written", since="1.19",
-      on="networking.calico.chainInsertMode")  # fmt: skip
+      on="networking.calico.chainInsertMode", fix="safe")  # fmt: skip
 def chain_insert_mode(cluster: Cluster, release: Version, node: Node) -> Iterator[Hit]:
     """`chainInsertMode` is neither `insert` nor `append`.
 
@@ -275,7 +314,7 @@ def chain_insert_mode(cluster: Cluster, release: Version, node: Node) -> Iterato
 
 
 @rule("KC110", "calico-encapsulation-mode-value", severity="error", origin="kops-written", since="1.19",
-      changes=("1.23",), on="networking.calico.encapsulationMode")  # fmt: skip
+      changes=("1.23",), on="networking.calico.encapsulationMode", fix="safe")  # fmt: skip
 def encapsulation_mode_value(cluster: Cluster, release: Version, node: Node) -> Iterator[Hit]:
     """`encapsulationMode` is no encapsulation that kOps offers.
 
@@ -283,6 +322,8 @@ def encapsulation_mode_value(cluster: Cluster, release: Version, node: Node) -> 
 
     Bad (kOps 1.36.2):
         networking: {calico: {encapsulationMode: geneve}}
+    Bad (kOps 1.36.2):
+        networking: {calico: {encapsulationMode: VXLAN}}
     Bad (kOps 1.22.6):
         networking: {calico: {encapsulationMode: none}}
     Good (kOps 1.36.2):
@@ -298,7 +339,7 @@ def _encapsulations(release: Version) -> tuple[str, ...]:
 
 
 @rule("KC111", "calico-encapsulation-none-iff-ipv6", severity="error", origin="kops-written", since="1.23",
-      on="networking.calico.encapsulationMode")  # fmt: skip
+      on="networking.calico.encapsulationMode", fix="safe")  # fmt: skip
 def encapsulation_none_iff_ipv6(cluster: Cluster, release: Version, node: Node) -> Iterator[Hit]:
     """`encapsulationMode: none` and IPv6 go together, and only together.
 
@@ -319,15 +360,18 @@ def encapsulation_none_iff_ipv6(cluster: Cluster, release: Version, node: Node) 
     """
     if node.value not in _encapsulations(release) or (node.value == "none") == cluster.ipv6_only:
         return
+    from calico_lint import fix
+
     if cluster.ipv6_only:
         message = f"`encapsulationMode` is `{node.value}`, but an IPv6-only cluster runs Calico without: write `none`"
-        yield Hit(node, message, related=_why_ipv6(cluster))
+        yield Hit(node, message, related=_why_ipv6(cluster), fix=fix.set_value(node, "none", safe=True))
     else:
-        yield Hit(node, "`encapsulationMode: none` is for IPv6-only clusters: write `ipip` or `vxlan`")
+        message = "`encapsulationMode: none` is for IPv6-only clusters: write `ipip` or `vxlan`"
+        yield Hit(node, message, fix=fix.remove_key(node, safe=False))
 
 
 @rule("KC112", "calico-azure-needs-vxlan", severity="error", origin="kops-written", since="1.35",
-      on="networking.calico.encapsulationMode")  # fmt: skip
+      on="networking.calico.encapsulationMode", fix="safe")  # fmt: skip
 def azure_needs_vxlan(cluster: Cluster, release: Version, node: Node) -> Iterator[Hit]:
     """Another encapsulation than VXLAN on Azure.
 
@@ -344,14 +388,17 @@ def azure_needs_vxlan(cluster: Cluster, release: Version, node: Node) -> Iterato
     Source: V@1.36:1737-1740; commit 79672afcd5 of kubernetes/kops.
     """
     if cluster.cloud == "azure" and node.value != "vxlan" and node.value in _encapsulations(release):
+        from calico_lint.fix import set_value
+
         yield Hit(
             node,
             f"`encapsulationMode` is `{node.value}`, but Azure drops all but VXLAN: write `vxlan` or remove the key",
+            fix=set_value(node, "vxlan", safe=True),
         )
 
 
 @rule("KC113", "calico-ipip-mode-value", severity="error", origin="kops-written", since="1.19",
-      on="networking.calico.ipipMode")  # fmt: skip
+      on="networking.calico.ipipMode", fix="safe")  # fmt: skip
 def ipip_mode_value(cluster: Cluster, release: Version, node: Node) -> Iterator[Hit]:
     """`ipipMode` is no mode of Calico's pool.
 
@@ -368,7 +415,7 @@ def ipip_mode_value(cluster: Cluster, release: Version, node: Node) -> Iterator[
 
 
 @rule("KC114", "calico-ipip-mode-needs-ipip", severity="error", origin="kops-written", since="1.19",
-      changes=("1.23", "1.35"), on="networking.calico.ipipMode")  # fmt: skip
+      changes=("1.23", "1.35"), on="networking.calico.ipipMode", fix="unsafe")  # fmt: skip
 def ipip_mode_needs_ipip(cluster: Cluster, release: Version, node: Node) -> Iterator[Hit]:
     """IP-in-IP is switched on while the encapsulation is another.
 
@@ -392,7 +439,7 @@ def ipip_mode_needs_ipip(cluster: Cluster, release: Version, node: Node) -> Iter
 
 
 @rule("KC115", "calico-vxlan-mode-value", severity="error", origin="kops-written", since="1.22",
-      on="networking.calico.vxlanMode")  # fmt: skip
+      on="networking.calico.vxlanMode", fix="safe")  # fmt: skip
 def vxlan_mode_value(cluster: Cluster, release: Version, node: Node) -> Iterator[Hit]:
     """`vxlanMode` is no mode of Calico's pool.
 
@@ -409,7 +456,7 @@ def vxlan_mode_value(cluster: Cluster, release: Version, node: Node) -> Iterator
 
 
 @rule("KC116", "calico-vxlan-mode-needs-vxlan", severity="error", origin="kops-written", since="1.22",
-      changes=("1.23", "1.35"), on="networking.calico.vxlanMode")  # fmt: skip
+      changes=("1.23", "1.35"), on="networking.calico.vxlanMode", fix="unsafe")  # fmt: skip
 def vxlan_mode_needs_vxlan(cluster: Cluster, release: Version, node: Node) -> Iterator[Hit]:
     """VXLAN is switched on while the encapsulation is another.
 
@@ -445,13 +492,32 @@ def _needs_encapsulation(cluster: Cluster, release: Version, node: Node, needed:
         default = _default_encapsulation(cluster, release)
         if default != needed:
             message = f"{problem}, and the default here is `{default}`: write it, or remove `{node.key}`"
-            yield Hit(node, message, origin="kops-completed")
+            fix = _mode_fix(cluster, release, node, default)
+            yield Hit(node, message, origin="kops-completed", fix=fix)
     elif isinstance(encapsulation.value, str) and encapsulation.value != needed:
         yield Hit(
             node,
             f"{problem}, but that is {quoted(encapsulation.value)}: change one of the two",
             related=[(encapsulation, "the encapsulation that is set")],
+            fix=_mode_fix(cluster, release, node, encapsulation.value),
         )
+
+
+def _mode_fix(cluster: Cluster, release: Version, mode: Node, encapsulation: str) -> Fix | None:
+    """The mode moves to the encapsulation that is written; where none is, `vxlanMode` says which is meant."""
+    from calico_lint import fix
+
+    calico = cluster.calico
+    assert calico is not None
+    if mode.key == "vxlanMode" and encapsulation == "ipip" and not cluster.text("networking.calico.encapsulationMode"):
+        written = calico.get("encapsulationMode")
+        if written is not None:
+            return fix.set_value(written, "vxlan", safe=False)
+        return fix.add_key(calico, "encapsulationMode", "vxlan", safe=False)
+    right = {"ipip": "ipipMode", "vxlan": "vxlanMode" if release.minor >= 22 else None}.get(encapsulation)
+    if right is None or right in calico.value:
+        return fix.remove_key(mode, safe=False)
+    return fix.rename_key(mode, right, safe=False)
 
 
 def _default_encapsulation(cluster: Cluster, release: Version) -> str:
@@ -584,7 +650,7 @@ def _go_regexp_fault(expression: str) -> str | None:
 
 
 @rule("KC118", "calico-cross-subnet-deprecated", severity="warning", origin="calico", since="1.22",
-      on="networking.calico.crossSubnet", aliases=("A814",))  # fmt: skip
+      on="networking.calico.crossSubnet", aliases=("A814",), fix="safe")  # fmt: skip
 def cross_subnet_deprecated(cluster: Cluster, release: Version, node: Node) -> Iterator[Hit]:
     """`crossSubnet` has had no effect since kOps 1.22.
 
@@ -600,16 +666,19 @@ def cross_subnet_deprecated(cluster: Cluster, release: Version, node: Node) -> I
     Source: V@1.22:1110-1114, V@1.36:1697-1701.
     """
     if isinstance(node.value, bool) and cluster.api != "v1alpha3":
+        from calico_lint.fix import remove_key
+
         yield Hit(
             node,
             "`crossSubnet` has had no effect since kOps 1.22: remove it, and use `ipipMode`, `vxlanMode` and "
             "`awsSrcDstCheck`",
             on_key=True,
+            fix=remove_key(node, safe=True),
         )
 
 
 @rule("KC119", "calico-wireguard-ipv6", severity="error", origin="kops-written", since="1.26",
-      on="networking.calico.wireguardEnabled")  # fmt: skip
+      on="networking.calico.wireguardEnabled", fix="unsafe")  # fmt: skip
 def wireguard_ipv6(cluster: Cluster, release: Version, node: Node) -> Iterator[Hit]:
     """WireGuard on an IPv6-only cluster.
 
@@ -625,15 +694,18 @@ def wireguard_ipv6(cluster: Cluster, release: Version, node: Node) -> Iterator[H
     Source: V@1.26:1337-1338, V@1.36:1782-1784.
     """
     if node.value is True and cluster.ipv6_only:
+        from calico_lint.fix import remove_key
+
         yield Hit(
             node,
             "`wireguardEnabled` is on, but WireGuard does not work on an IPv6-only cluster: remove it",
             related=_why_ipv6(cluster),
+            fix=remove_key(node, safe=False),
         )
 
 
 @rule("KC120", "calico-bpf-needs-kube-proxy-off", severity="error", origin="kops-written", since="1.19",
-      changes="every", on="networking.calico.bpfEnabled", aliases=("E851",))  # fmt: skip
+      changes="every", on="networking.calico.bpfEnabled", aliases=("E851",), fix="safe")  # fmt: skip
 def bpf_needs_kube_proxy_off(cluster: Cluster, release: Version, node: Node) -> Iterator[Hit]:
     """The eBPF data plane and kube-proxy run at the same time.
 
@@ -650,6 +722,7 @@ def bpf_needs_kube_proxy_off(cluster: Cluster, release: Version, node: Node) -> 
     Good (kOps 1.36.2):
         kubeProxy: {enabled: false}
         networking: {calico: {bpfEnabled: true}}
+    Also: F845, E861
     Fix: write `kubeProxy: {enabled: false}` below `spec`.
     Source: V@1.36:1703-1705, commit 839786ab01 of kubernetes/kops; pkg/model/components/kubeproxy.go@release-1.36;
         docs/networking/calico.md@release-1.36:132-140; projectcalico/calico#10748.
@@ -671,11 +744,21 @@ def bpf_needs_kube_proxy_off(cluster: Cluster, release: Version, node: Node) -> 
         "`bpfEnabled` needs kube-proxy switched off, or both handle every Service (kOps 1.36 refuses it): "
         "write `kubeProxy: {enabled: false}`"
     )
+    from calico_lint import fix
+
     related = [(node, "eBPF is enabled here")]
+    refused = release.minor >= 36  # before, a running kube-proxy goes away
     if kube_proxy is not None:
-        yield at_key(kube_proxy, "enabled", message, related=related, severity=severity, origin=origin)
+        enabled = kube_proxy.get("enabled")
+        if enabled is not None:
+            cure = fix.set_value(enabled, False, safe=refused)
+        else:
+            cure = fix.add_key(kube_proxy, "enabled", False, safe=refused)
+        yield at_key(kube_proxy, "enabled", message, related=related, severity=severity, origin=origin, fix=cure)
     else:
-        yield Hit(cluster.spec, message, missing="kubeProxy.enabled", related=related, severity=severity, origin=origin)
+        cure = fix.add_key(cluster.spec, "kubeProxy", {"enabled": False}, safe=refused)
+        where = "kubeProxy.enabled"
+        yield Hit(cluster.spec, message, missing=where, related=related, severity=severity, origin=origin, fix=cure)
 
 
 def _health_port_clash(cluster: Cluster, release: Version) -> bool:

@@ -16,6 +16,7 @@ Its fixed parts, in this order (see any rule for an example):
     Source: where this is read.
 
 An example of a pair rule has the keys `old:` and `new:` and names both releases: `Bad (kOps 1.10.1 to 1.11.1):`.
+What follows a `---` in an example are lines below `spec:` of InstanceGroups.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from calico_lint.cluster import Cluster, Pair
+    from calico_lint.finding import Fix
     from calico_lint.kops.releases import Releases
     from calico_lint.yaml_source import Node
 
@@ -37,10 +39,10 @@ class Hit:
 
     `missing` names a key that should stand below the node: the finding's field is that path and its range
     the node's key. `on_key` underlines the key although the value is a scalar. `severity` and `origin`
-    override the rule's.
+    override the rule's. `fix` cures it (`calico_lint.fix`, imported where the rule has found something).
     """
 
-    __slots__ = ("message", "missing", "node", "on_key", "origin", "related", "severity")
+    __slots__ = ("fix", "message", "missing", "node", "on_key", "origin", "related", "severity")
 
     def __init__(
         self,
@@ -52,6 +54,7 @@ class Hit:
         related: Sequence[tuple[Node, str]] = (),
         severity: str | None = None,
         origin: str | None = None,
+        fix: Fix | None = None,
     ) -> None:
         self.node = node
         self.message = message
@@ -60,6 +63,7 @@ class Hit:
         self.related = related
         self.severity = severity
         self.origin = origin
+        self.fix = fix
 
     @property
     def field(self) -> str:
@@ -147,12 +151,14 @@ class Rule:
 
     `since`/`until` are the first and last kOps release in which the condition is wrong; `changes` are the
     minors in between at which the check decides differently ("every": ask for every release). `on` are
-    the v1alpha2 paths below `spec` whose presence calls the rule.
+    the v1alpha2 paths below `spec` whose presence calls the rule. A `unanimous` rule is silent while some of the
+    possible releases do not object: about what only the choice of a release decides it speaks when that is known.
+    `fix` is "safe" if `--fix` cures at least some findings, "unsafe" if only `--unsafe-fixes` does.
     """
 
     __slots__ = (
-        "_doc", "_text", "aliases", "changes", "check", "id", "name", "on", "origin", "pair", "severity",
-        "severity_inferred", "since", "until",
+        "_doc", "_text", "aliases", "changes", "check", "fix", "id", "name", "on", "origin", "pair", "severity",
+        "severity_inferred", "since", "unanimous", "until",
     )  # fmt: skip
 
     def __init__(
@@ -170,6 +176,8 @@ class Rule:
         pair: bool,
         check: Callable[..., Iterable[Hit]],
         doc: str,
+        unanimous: bool = False,
+        fix: str | None = None,
     ) -> None:
         self.id = id
         self.name = name
@@ -184,6 +192,8 @@ class Rule:
         self.aliases = aliases
         self.pair = pair
         self.check = check
+        self.unanimous = unanimous
+        self.fix = fix
         self._doc = doc
         self._text: RuleText | None = None
 
@@ -253,6 +263,8 @@ def rule(
     on: str | tuple[str, ...] = (),
     aliases: tuple[str, ...] = (),
     pair: bool = False,
+    unanimous: bool = False,
+    fix: str | None = None,
 ) -> Callable[[Callable[..., Iterable[Hit]]], Rule]:
     """Turn a generator of hits into a `Rule`. The parameters are those of `Rule`."""
 
@@ -270,12 +282,23 @@ def rule(
             pair=pair,
             check=check,
             doc=check.__doc__ or name,
+            unanimous=unanimous,
+            fix=fix,
         )
 
     return decorate
 
 
-def described(id: str, name: str, *, severity: str, origin: str, text: str, aliases: tuple[str, ...] = ()) -> Rule:
+def described(
+    id: str,
+    name: str,
+    *,
+    severity: str,
+    origin: str,
+    text: str,
+    aliases: tuple[str, ...] = (),
+    fix: str | None = None,
+) -> Rule:
     """A rule without a check of its own: what it says is found while reading, or by the schema."""
     return Rule(
         id=id,
@@ -290,6 +313,7 @@ def described(id: str, name: str, *, severity: str, origin: str, text: str, alia
         pair=False,
         check=_finds_nothing,
         doc=text,
+        fix=fix,
     )
 
 
@@ -304,28 +328,41 @@ def findings_of(rule: Rule, subject: Cluster | Pair, releases: Releases, node: N
     warning that names them (an info stays one). `node` is the node that a rule with `on` is asked about.
     """
     subjects = (node,) if node is not None else ()
-    merged: dict[tuple[str, Range], tuple[Hit, list[Version]]] = {}
+    merged: dict[tuple[int, str, Range], tuple[Hit, list[Version]]] = {}
     for representative, group in rule.segments(releases):
         for hit in rule.check(subject, representative, *subjects):
-            place = (hit.field, hit.range)
+            place = (id(hit.node.document), hit.field, hit.range)
             if place in merged:
+                merged[place][0].fix = _common_fix(merged[place][0].fix, hit.fix)
                 merged[place][1].extend(release for release in group if release not in merged[place][1])
             else:
                 merged[place] = (hit, list(group))
     for hit, objecting in merged.values():
+        if rule.unanimous and len(objecting) < len(releases.candidates):
+            continue
         yield finding_of(rule, hit, objecting, releases)
+
+
+def _common_fix(one: Fix | None, other: Fix | None) -> Fix | None:
+    """The fix that is right for two releases: none if it is not the same."""
+    if one is None or other is None or [edit.key() for edit in one.edits] != [edit.key() for edit in other.edits]:
+        return None
+    return other if one.safe else one
 
 
 def finding_of(rule: Rule, hit: Hit, objecting: Sequence[Version], releases: Releases) -> Finding:
     """The finding for one hit, given the releases that object."""
     severity = hit.severity or (rule.severity if releases.given else rule.severity_inferred)
     message = hit.message
+    fix = hit.fix
     span = None
     if len(objecting) < len(releases.candidates):
         span = describe_minors([release.minor for release in objecting])
         message = f"{message} (holds for kOps {span} of the possible {releases}; give --kops-version)"
         if severity == "error":
             severity = "warning"
+        if fix is not None:
+            fix = fix.as_unsafe()  # right for some of the possible releases only: somebody has to say which it is
     node = hit.node
     source = node.document.source
     related = tuple(Related(other.document.source.path, other.range, text) for other, text in hit.related)
@@ -341,4 +378,5 @@ def finding_of(rule: Rule, hit: Hit, objecting: Sequence[Version], releases: Rel
         field=hit.field,
         related=related + node.related,
         releases=span,
+        fix=fix if fix is not None and fix.path == source.path else None,
     )

@@ -7,10 +7,11 @@ from calico_lint.rules.core import described
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from calico_lint.finding import Fix
     from calico_lint.rules.core import Rule
-    from calico_lint.yaml_source import Document, Source
+    from calico_lint.yaml_source import Document, Problem, Source
 
 _SYNTAX = described(
     "Y001",
@@ -32,6 +33,7 @@ _DUPLICATE_KEY = described(
     "yaml-duplicate-key",
     severity="error",
     origin="yaml",
+    fix="safe",
     text="""A key stands twice in one mapping.
 
     `kops create -f` and `kops replace -f` decode without a check for duplicates: the last one wins and what
@@ -61,6 +63,7 @@ _EMPTY_DOCUMENT = described(
     "yaml-empty-document",
     severity="warning",
     origin="yaml",
+    fix="safe",
     text="""There is nothing between two document separators.
 
     kOps decodes every piece of the file; a piece without content has no `kind`, and `kops create -f` and
@@ -76,6 +79,7 @@ _LOST_DOCUMENT = described(
     "yaml-lost-document",
     severity="error",
     origin="yaml",
+    fix="safe",
     text="""kOps drops this document without a word.
 
     kOps does not split a file with a YAML parser but at lines that are exactly `---`. After `--- # comment`
@@ -196,6 +200,7 @@ _KIND = described(
     "kind",
     severity="error",
     origin="schema",
+    fix="safe",
     text="""A kind that kOps does not know.
 
     kOps stops at it. Kinds are Cluster, InstanceGroup, SSHCredential, Keyset and Host, spelt like this.
@@ -224,10 +229,11 @@ PAIR_UNMATCHED = described(
     "pair-unmatched",
     severity="info",
     origin="calico",
-    text="""The old spec (--from) has no cluster of this name.
+    text="""The old spec (--from, --from-git) has no cluster of this name, or several.
 
     Upgrade rules compare a cluster with itself, so the old and the new spec are paired by the name of the
-    Cluster. This one has no counterpart and was linted on its own.
+    Cluster; where several old files have that name, --from-git takes the one of the same path. This one has no
+    counterpart and was linted on its own.
 
     Fix: give the old spec of the same cluster.
     Source: kOps identifies a cluster by its name; renaming one is creating another.
@@ -251,6 +257,7 @@ def _finding(
     related: tuple[Related, ...] = (),
     document: Document | None = None,
     field: str | None = None,
+    fix: Fix | None = None,
 ) -> Finding:
     record = _BY_ID[rule_id]
     return Finding(
@@ -264,6 +271,7 @@ def _finding(
         document=document.ref if document is not None else None,
         field=field,
         related=related,
+        fix=fix,
     )
 
 
@@ -274,7 +282,51 @@ def yaml_findings(source: Source) -> Iterator[Finding]:
         document = None
         if problem.document is not None and problem.document < len(source.documents):
             document = source.documents[problem.document]
-        yield _finding(problem.rule, source, problem.start, problem.end, problem.message, related, document)
+        fix = _FIXES[problem.rule](source, problem) if problem.rule in _FIXES else None
+        yield _finding(problem.rule, source, problem.start, problem.end, problem.message, related, document, fix=fix)
+
+
+def _duplicate_fix(source: Source, problem: Problem) -> Fix | None:
+    """The second of two entries that say the same goes. Of two that differ nobody knows which is meant."""
+    from calico_lint.fix import remove_duplicate
+
+    if problem.repeated is None or problem.document is None or problem.document >= len(source.documents):
+        return None
+    entry, flow = problem.repeated
+    document = source.documents[problem.document]
+    if document.offset + entry[0] != problem.start:
+        return None  # that document could not be read, and this is the next one
+    return remove_duplicate(document, entry, flow=flow)
+
+
+def _empty_document_fix(source: Source, problem: Problem) -> Fix | None:
+    """Without the separator above (at the top: below) its comments join the next or the last document."""
+    from calico_lint.fix import splice
+
+    text = source.text
+    start = text.rfind("\n", 0, problem.start) + 1 if problem.end else text.find("\n---") + 1
+    end = text.find("\n", start) + 1
+    if text[start:end].rstrip("\r\n") != "---":
+        return None
+    return splice(source, [(start, end, "")], "remove the separator", safe=True)
+
+
+def _lost_document_fix(source: Source, problem: Problem) -> Fix | None:
+    """What stands behind the separator moves to the next line: then kOps sees the document that everybody else sees."""
+    import re
+
+    from calico_lint.fix import splice
+
+    behind = re.compile(r"---([ \t]+)([^\r\n]?)[^\r\n]*(\r?)").match(source.text, problem.start)
+    if behind is None or source.text[problem.start - 1 : problem.start] != "\n":
+        return None
+    newline = f"{behind[3]}\n" if behind[2] else ""
+    return splice(source, [(*behind.span(1), newline)], "leave nothing but --- on the line", safe=True, added=1)
+
+
+_FIXES: dict[str, Callable[[Source, Problem], Fix | None]] = {
+    "Y002": _duplicate_fix, "Y004": _empty_document_fix, "Y005": _lost_document_fix,
+}  # fmt: skip
 
 
 def check_kind(document: Document, other_kinds: Sequence[str], api_versions: Sequence[str]) -> Finding | None:
@@ -300,7 +352,13 @@ def check_kind(document: Document, other_kinds: Sequence[str], api_versions: Seq
         return _finding("U008", source, start, end, f"`kind` is missing: kOps knows {known}", (), document, "kind")
     start, end = node_or_none.span
     message = f"kOps knows no kind {node_or_none.value!r}, but {known}"
-    return _finding("U008", source, start, end, message, (), document, node_or_none.field)
+    fix = None
+    for kind in ("Cluster", "InstanceGroup", *other_kinds):
+        if kind.lower() == str(node_or_none.value).lower():
+            from calico_lint.fix import set_value
+
+            fix = set_value(node_or_none, kind, safe=True)
+    return _finding("U008", source, start, end, message, (), document, node_or_none.field, fix)
 
 
 def template_finding(source: Source) -> Finding:

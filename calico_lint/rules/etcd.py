@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from calico_lint.cluster import Cluster
+    from calico_lint.finding import Fix
     from calico_lint.rules.core import Rule
     from calico_lint.yaml_source import Node
 
@@ -151,7 +152,9 @@ def etcd_cluster_name(cluster: Cluster, release: Version, node: Node) -> Iterato
         if name is None or name.value in (None, ""):
             yield at_key(etcd, "name", f"`{etcd.field}` has no `name`: write `main` or `events`")
         elif release.minor >= 21:
-            yield from not_allowed(name, allowed)
+            for hit in not_allowed(name, allowed):
+                hit.fix = None  # the volumes are found by the name: who renames has to look
+                yield hit
 
 
 @rule("KE214", "etcd-cluster-name-unique", severity="error", origin="kops-written", changes=("1.18",),
@@ -242,7 +245,8 @@ def _version_fault(version: str | None, release: Version) -> str | None:
     return None
 
 
-@rule("KE206", "etcd-versions-equal", severity="error", origin="kops-written", changes="every", on="etcdClusters")
+@rule("KE206", "etcd-versions-equal", severity="error", origin="kops-written", changes="every", on="etcdClusters",
+      fix="safe")  # fmt: skip
 def etcd_versions_equal(cluster: Cluster, release: Version, node: Node) -> Iterator[Hit]:
     """The etcd clusters have different versions.
 
@@ -285,7 +289,40 @@ def etcd_versions_equal(cluster: Cluster, release: Version, node: Node) -> Itera
         elif version != written and _version_fault(version, release) is None:
             other = quoted(written) if written else "no version"
             message = f"{_named(etcd)} has version {quoted(version)} and {_named(first)} has {other}: write the same"
-            yield at_key(etcd, "version", message, related=related)
+            yield at_key(etcd, "version", message, related=related, fix=_newest_version_fix(cluster, release))
+
+
+def _newest_version_fix(cluster: Cluster, release: Version) -> Fix | None:
+    """The newest version in force for all: an etcd never goes back."""
+    versions = {}
+    for etcd in cluster.etcd_clusters:
+        version = cluster.etcd_version(etcd, release).value
+        parsed = parse_semver(version)
+        if parsed is None:
+            return None
+        versions[parsed] = version
+    return common_version_fix(cluster, release, versions[max(versions)])
+
+
+def common_version_fix(cluster: Cluster, release: Version, version: str) -> Fix | None:
+    """Write one version on every etcd cluster: safe where each runs it already. None if one could not run it."""
+    from calico_lint import fix
+
+    supported = manager_supports(release)
+    edits = []
+    safe = True
+    for etcd in cluster.etcd_clusters:
+        provider = cluster.etcd_provider(etcd, release).value
+        if supported is not None and provider == MANAGER and version not in supported:
+            return None
+        safe = safe and cluster.etcd_version(etcd, release).value == version
+        written = etcd.get("version")
+        if written is None:
+            edits.append(fix.add_key(etcd, "version", version, safe=True))
+        elif written.value != version:
+            edits.append(fix.set_value(written, version, safe=True))
+    combined = fix.combine(*edits)
+    return combined if combined is None or safe else combined.as_unsafe()
 
 
 def _default_differs(
@@ -302,6 +339,7 @@ def _default_differs(
             "write the same on both",
             related=related,
             origin="kops-completed",
+            fix=_newest_version_fix(cluster, release),
         )
 
 
@@ -311,7 +349,7 @@ def _ill_typed(etcd: Node) -> bool:
 
 
 @rule("KE209", "etcd-manager-supported-version", severity="error", origin="kops-apply", since="1.12", changes="every",
-      on="etcdClusters")  # fmt: skip
+      on="etcdClusters", fix="unsafe")  # fmt: skip
 def etcd_manager_supported_version(cluster: Cluster, release: Version, node: Node) -> Iterator[Hit]:
     """An etcd version that etcd-manager of this kOps does not run.
 
@@ -347,14 +385,27 @@ def etcd_manager_supported_version(cluster: Cluster, release: Version, node: Nod
             "version",
             f"etcd-manager of this kOps does not run etcd {quoted(version)}: "
             f"write a version that it has ({listed(list(newest.values()))}), or remove `version`",
+            fix=_newer_patch_fix(etcd["version"], version, newest),
         )
+
+
+def _newer_patch_fix(node: Node, version: str, newest: dict[str, str]) -> Fix | None:
+    """The newest patch of the same minor: going further up, or back, is more than an edit."""
+    from calico_lint.fix import set_value
+
+    current = parse_semver(version)
+    candidate = newest.get(version.removeprefix("v").rpartition(".")[0])
+    parsed = parse_semver(candidate)
+    if candidate is None or current is None or parsed is None or parsed < current:
+        return None
+    return set_value(node, candidate, safe=False)
 
 
 # --- TLS and provider -----------------------------------------------------------------------------------
 
 
 @rule("KE207", "etcd-tls-all-or-none", severity="error", origin="kops-written", until="1.22", changes=("1.12", "1.20"),
-      on="etcdClusters")  # fmt: skip
+      on="etcdClusters", fix="unsafe")  # fmt: skip
 def etcd_tls_all_or_none(cluster: Cluster, release: Version, node: Node) -> Iterator[Hit]:
     """TLS on some etcd clusters but not on all.
 
@@ -395,7 +446,22 @@ def etcd_tls_all_or_none(cluster: Cluster, release: Version, node: Node) -> Iter
         message = f"{lacking} gets no TLS, the others do by default: give all the same `provider`, or set TLS on all"
         origin = "kops-completed"
     related = [(etcd.get("enableEtcdTLS") or etcd, "TLS is on here") for etcd in using if etcd is not entries[0]]
-    yield at_key(entries[0], "enableEtcdTLS", message, related=related, origin=origin)
+    cure = _tls_fix([etcd for etcd in entries if etcd not in written]) if written and release.minor >= 12 else None
+    yield at_key(entries[0], "enableEtcdTLS", message, related=related, origin=origin, fix=cure)
+
+
+def _tls_fix(lacking: list[Node]) -> Fix | None:
+    """TLS on all. Not before kOps 1.12, whose etcd-manager has none."""
+    from calico_lint import fix
+
+    edits = []
+    for etcd in lacking:
+        written = etcd.get("enableEtcdTLS")
+        if written is None:
+            edits.append(fix.add_key(etcd, "enableEtcdTLS", True, safe=False))
+        else:
+            edits.append(fix.set_value(written, True, safe=False))
+    return fix.combine(*edits)
 
 
 def _writes_tls(etcd: Node) -> bool:
@@ -413,7 +479,7 @@ def _tls_by_default(cluster: Cluster, etcd: Node, release: Version) -> bool:
 
 
 @rule("KE208", "etcd-provider-value", severity="error", origin="kops-written", since="1.11", changes=("1.18", "1.23"),
-      on="etcdClusters")  # fmt: skip
+      aliases=("P720",), on="etcdClusters", fix="safe")  # fmt: skip
 def etcd_provider_value(cluster: Cluster, release: Version, node: Node) -> Iterator[Hit]:
     """An etcd `provider` that kOps does not take, or no longer.
 
@@ -444,9 +510,12 @@ def etcd_provider_value(cluster: Cluster, release: Version, node: Node) -> Itera
         if provider is None:
             continue
         if provider.value == LEGACY and refused:
+            from calico_lint.fix import remove_key
+
             yield Hit(
                 provider,
                 f"`provider: {LEGACY}` is gone with Kubernetes 1.18, and altogether in kOps 1.23: remove it",
+                fix=remove_key(provider, safe=False),
             )
         else:
             yield from not_allowed(provider, (MANAGER,) if release.minor >= 23 else (MANAGER, LEGACY))
@@ -482,7 +551,7 @@ def etcd_manager_no_tls(cluster: Cluster, release: Version, node: Node) -> Itera
 
 
 @rule("KE211", "etcd-manager-no-timeouts", severity="error", origin="kops-apply", since="1.10",
-      changes=("1.11", "1.20"), on="etcdClusters")  # fmt: skip
+      changes=("1.11", "1.20"), on="etcdClusters", fix="unsafe")  # fmt: skip
 def etcd_manager_no_timeouts(cluster: Cluster, release: Version, node: Node) -> Iterator[Hit]:
     """`leaderElectionTimeout` or `heartbeatInterval` with etcd-manager.
 
@@ -505,7 +574,10 @@ def etcd_manager_no_timeouts(cluster: Cluster, release: Version, node: Node) -> 
         if cluster.etcd_provider(etcd, release).value == MANAGER:
             for key in ("leaderElectionTimeout", "heartbeatInterval"):
                 if text(etcd.get(key)) is not None:
-                    yield at_key(etcd, key, f"`{key}` does not exist in etcd-manager: remove it")
+                    from calico_lint.fix import remove_key
+
+                    message = f"`{key}` does not exist in etcd-manager: remove it"
+                    yield Hit(etcd[key], message, fix=remove_key(etcd[key], safe=False))
 
 
 # kOps minor -> clouds that its etcd-manager joins or leaves there. EMM@1.10:231-253 to EMM@1.36:532-630.
@@ -576,7 +648,7 @@ def calico_etcd_tls_scheme(cluster: Cluster, release: Version, node: Node) -> It
         etcdClusters:
         - {name: main, enableEtcdTLS: true, version: 3.1.12, etcdMembers: [{name: a, instanceGroup: cp-a}]}
         - {name: events, enableEtcdTLS: true, version: 3.1.12, etcdMembers: [{name: a, instanceGroup: cp-a}]}
-    Also: S13
+    Also: S13 P721
     Fix: use kOps 1.9 or later and Kubernetes 1.6 or later, or leave TLS off.
     Source: k8s-1.7.yaml.template@release-1.8:12 and @release-1.9:1,13, pre-k8s-1.6.yaml.template@release-1.11:12 of
         upup/models/cloudup/resources/addons/networking.projectcalico.org.

@@ -9,13 +9,13 @@ from __future__ import annotations
 from calico_lint.kops.releases import NEWEST_MINOR
 from calico_lint.rules.core import Hit, described, finding_of
 from calico_lint.schema import ALWAYS, API_VERSIONS, KINDS, NEVER, load
-from calico_lint.yaml_source import render_path
+from calico_lint.yaml_source import render_path, resolve_plain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from calico_lint.finding import Finding
+    from calico_lint.finding import Finding, Fix
     from calico_lint.kops.releases import Releases, Version
     from calico_lint.rules.core import Rule
     from calico_lint.schema import Raw, Schema, SchemaError
@@ -23,12 +23,16 @@ if TYPE_CHECKING:
 
 # Before kOps 1.11 its JSON decoder did not look at the case of keys (docs/releases/1.11-NOTES.md@release-1.12).
 _CASE_SENSITIVE_SINCE = 11
+# How much two names have in common (difflib's ratio) for one to be a misspelling of the other; and by how much the
+# next name has to stand back for the first to be the only candidate.
+_CLOSE, _MARGIN = 0.75, 0.08
 
 _UNKNOWN = described(
     "U001",
     "unknown-field",
     severity="error",
     origin="schema",
+    fix="safe",
     text="""kOps does not know this field, in no release considered.
 
     `kops create -f` and `kops replace -f` decode without a check for unknown fields: the line is dropped
@@ -81,6 +85,7 @@ _TYPE = described(
     "wrong-type",
     severity="error",
     origin="schema",
+    fix="safe",
     text="""The value has a type that kOps cannot decode.
 
     kOps turns the YAML into JSON and decodes that into Go structs: a number where Go has text, text where it
@@ -131,6 +136,7 @@ _ENUM = described(
     "wrong-value",
     severity="error",
     origin="schema",
+    fix="safe",
     text="""kOps accepts only certain words here, spelt exactly like this, and this is none of them.
 
     The spec decodes, but its validation refuses it, whatever else stands in it. Only fields that kOps checks
@@ -244,9 +250,10 @@ def _finding(
     if rule is _UNKNOWN:
         if len(objecting) < len(releases.candidates) or _is_to_come(error):
             rule = _UNKNOWN_IN_SOME
-        return finding_of(rule, Hit(node, _unknown(node, schema, error), on_key=True), objecting, releases)
+        message, fix = _unknown(node, schema, error), _unknown_fix(node, schema, error, releases)
+        return finding_of(rule, Hit(node, message, on_key=True, fix=fix), objecting, releases)
     message = {_TYPE: _wrong_type, _FORMAT: _wrong_format, _ENUM: _wrong_value}[rule](node, error)
-    return finding_of(rule, Hit(node, message), objecting, releases)
+    return finding_of(rule, Hit(node, message, fix=_value_fix(node, error)), objecting, releases)
 
 
 def _is_to_come(error: SchemaError) -> bool:
@@ -333,7 +340,7 @@ def _close(key: str, known: Raw) -> str | None:
     from difflib import get_close_matches
 
     by_lower = {name.lower(): name for name in known}
-    found = get_close_matches(key.lower(), by_lower, n=1, cutoff=0.75)
+    found = get_close_matches(key.lower(), by_lower, n=1, cutoff=_CLOSE)
     return f"did you mean `{by_lower[found[0]]}`{_note(known[by_lower[found[0]]])}?" if found else None
 
 
@@ -363,6 +370,85 @@ def _other_kind(node: Node) -> str | None:
     kind, api = str(node.document.kind), str(node.document.api_version).partition("/")[2]
     other = next(name for name in KINDS if name != kind)
     return f"it is a field of the {other}" if load(other, api).find(node.path) is not None else None
+
+
+# --- fixes ----------------------------------------------------------------------------------------------
+
+
+def _unknown_fix(node: Node, schema: Schema, error: SchemaError, releases: Releases) -> Fix | None:
+    """Another name where only one is near, every release considered has it, and the value fits; never safe:
+    what kOps has dropped so far would come into force. What no later release reads can go.
+    """
+    from calico_lint import fix
+
+    first, last = releases.candidates[0].minor, releases.candidates[-1].minor
+    if error.exists is not None:
+        return fix.remove_key(node, safe=True) if error.exists[1] < first else None
+    key, known = str(node.key), error.schema.get("properties", {})
+    name = _same_but_case(key, error.schema) or _beside_in_other_api(node, schema) or _only_close(key, known)
+    field = known.get(name)
+    if name is None or field is None:
+        return None
+    exists = field.get("x-kops-since", ALWAYS) <= first and last <= field.get("x-kops-until", NEVER)
+    fits = _fits(node.value, schema.types((*node.path[:-1], name)))
+    return fix.rename_key(node, name, safe=False) if exists and fits else None
+
+
+def _beside_in_other_api(node: Node, schema: Schema) -> str | None:
+    """How this API version calls a field that the other one has at the same place under another name."""
+    parent = _generic(node.path[:-1])
+    if str(node.document.api_version).endswith("/v1alpha2"):
+        origins = schema.moved_from(_generic(node.path))
+        places = [_generic(path) for path, field in origins if not field["x-kops-moved-to"].startswith("!")]
+    else:
+        there = load(str(node.document.kind), "v1alpha2").find(node.path)
+        places = [str(there["x-kops-moved-to"])] if there is not None and "x-kops-moved-to" in there else []
+    names = [place.rpartition(".")[2] for place in places if place.rpartition(".")[0] == parent]
+    return names[0] if len(names) == 1 else None
+
+
+def _only_close(key: str, known: Raw) -> str | None:
+    """The one name that is near to a misspelt key, if the next one is far."""
+    from difflib import SequenceMatcher
+
+    matcher = SequenceMatcher(b=key.lower())
+    ratios = []
+    for name in known:
+        matcher.set_seq1(name.lower())
+        if matcher.real_quick_ratio() >= _CLOSE and matcher.quick_ratio() >= _CLOSE:
+            ratios.append((matcher.ratio(), name))
+    ratios.sort(reverse=True)
+    if not ratios or ratios[0][0] < _CLOSE or (len(ratios) > 1 and ratios[1][0] > ratios[0][0] - _MARGIN):
+        return None
+    return ratios[0][1]
+
+
+def _fits(value: Value, types: set[str]) -> bool:
+    """Whether Go could decode the value, as far as its type tells."""
+    names = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
+    return value is None or not types or names[type(value)] in types or (type(value) is int and "number" in types)
+
+
+def _value_fix(node: Node, error: SchemaError) -> Fix | None:
+    """The same in the way that kOps can read: text in quotes, numbers and booleans without, words in their case."""
+    from calico_lint import fix
+
+    value = node.value
+    if error.keyword == "enum":
+        words = [word for word in error.schema["enum"] if word]
+        if node.path == ("apiVersion",):  # another name of the group, the same version of it
+            same = [word for word in words if word.rpartition("/")[2] == str(value).rpartition("/")[2]]
+        else:
+            same = [word for word in words if word.lower() == str(value).lower()]
+        return fix.set_value(node, same[0], safe=True) if len(same) == 1 else None
+    types = error.schema.get("type", ()) if error.keyword == "type" else ()
+    if isinstance(value, bool | int | float) and "string" in types:
+        return fix.set_value(node, node.document.source.text[slice(*node.span)], safe=True)
+    if isinstance(value, str):
+        plain = resolve_plain(value)
+        if ("boolean" in types and value in ("true", "false")) or ("integer" in types and str(plain) == value != plain):
+            return fix.set_value(node, plain, safe=True)
+    return None
 
 
 # --- what to say of a value -----------------------------------------------------------------------------

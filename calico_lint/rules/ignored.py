@@ -6,7 +6,7 @@ They are read from the templates at each stable tag: T(x)@1.N in sources =
 
 from __future__ import annotations
 
-from calico_lint.kops.calico import KUBERNETES
+from calico_lint.kops.calico import KUBERNETES, uses_mtu
 from calico_lint.kops.releases import Version, parse_semver
 from calico_lint.rules.core import Hit, rule
 from calico_lint.rules.values import not_allowed, quoted, text
@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from calico_lint.cluster import Cluster
+    from calico_lint.finding import Fix
     from calico_lint.rules.core import Rule
     from calico_lint.yaml_source import Node
 
 
 @rule("KI601", "mtu-ignored", severity="warning", origin="calico", since="1.10", until="1.19", changes="every",
-      on="networking.calico.mtu")  # fmt: skip
+      on="networking.calico.mtu", fix="unsafe")  # fmt: skip
 def mtu_ignored(cluster: Cluster, release: Version, node: Node) -> Iterator[Hit]:
     """`mtu` is ignored.
 
@@ -39,7 +40,7 @@ def mtu_ignored(cluster: Cluster, release: Version, node: Node) -> Iterator[Hit]
         networking: {calico: {majorVersion: v3, mtu: 8981}}
     Good (kOps 1.15.3):
         networking: {calico: {mtu: 8981}}
-    Also: KI607
+    Also: KI607 S3
     Fix: remove the key, or use kOps 1.15 or later with Kubernetes 1.12 or later.
     Source: T(k8s-1.6)@1.17, T(k8s-1.7-v3)@1.19 and T(k8s-1.12)@1.14 have no `.Calico.MTU`; T(k8s-1.7)@1.10 and
         T(k8s-1.12)@1.15:21 have; T(k8s-1.12)@1.12:245.
@@ -47,18 +48,26 @@ def mtu_ignored(cluster: Cluster, release: Version, node: Node) -> Iterator[Hit]
     manifest = cluster.manifest(release)
     if manifest is None:
         return
-    if manifest.id in ("pre-k8s-1.6", "k8s-1.6", "k8s-1.7-v3") or (manifest.id == "k8s-1.12" and release.minor <= 14):
+    if not uses_mtu(release, manifest):
         instead = "uses 1440" if manifest.id == "k8s-1.12" else "uses Calico's default"
         yield Hit(
             node,
             f"`mtu` is ignored: the manifest that this kOps applies for Kubernetes {cluster.kubernetes} {instead}; "
             "remove it",
             on_key=True,
+            fix=_removal(node),
         )
 
 
+def _removal(node: Node) -> Fix | None:
+    """What is ignored now may be meant for the next kOps, which reads it: never a safe fix."""
+    from calico_lint.fix import remove_key
+
+    return remove_key(node, safe=False)
+
+
 @rule("KI602", "ipip-mode-ignored", severity="warning", origin="calico", until="1.19", changes="every",
-      on="networking.calico.ipipMode")  # fmt: skip
+      on="networking.calico.ipipMode", fix="unsafe")  # fmt: skip
 def ipip_mode_ignored(cluster: Cluster, release: Version, node: Node) -> Iterator[Hit]:
     """`ipipMode` is ignored.
 
@@ -81,7 +90,7 @@ def ipip_mode_ignored(cluster: Cluster, release: Version, node: Node) -> Iterato
 
 
 @rule("KI603", "typha-ignored", severity="warning", origin="calico", until="1.19", changes="every",
-      on="networking.calico.typhaReplicas")  # fmt: skip
+      on="networking.calico.typhaReplicas", aliases=("T824",), fix="unsafe")  # fmt: skip
 def typha_ignored(cluster: Cluster, release: Version, node: Node) -> Iterator[Hit]:
     """`typhaReplicas` is ignored: there will be no Typha.
 
@@ -107,18 +116,20 @@ def _for_kubernetes_only(cluster: Cluster, release: Version, node: Node) -> Iter
     """A hit on a key that only the manifests for Calico on the Kubernetes datastore use, and only since kOps 1.15."""
     manifest = cluster.manifest(release)
     if release.minor < 15:
-        yield Hit(node, f"`{node.key}` is ignored: kOps knows it from 1.15 on; use that, or remove it", on_key=True)
+        message = f"`{node.key}` is ignored: kOps knows it from 1.15 on; use that, or remove it"
+        yield Hit(node, message, on_key=True, fix=_removal(node))
     elif manifest is not None and manifest.datastore != KUBERNETES:
         yield Hit(
             node,
             f"`{node.key}` is ignored: before Kubernetes 1.12 Calico runs on etcd, and its manifest has no place for "
             "it; remove it",
             on_key=True,
+            fix=_removal(node),
         )
 
 
 @rule("KI604", "cross-subnet-not-aws", severity="warning", origin="calico", until="1.18",
-      on="networking.calico.crossSubnet")  # fmt: skip
+      on="networking.calico.crossSubnet", fix="unsafe")  # fmt: skip
 def cross_subnet_not_aws(cluster: Cluster, release: Version, node: Node) -> Iterator[Hit]:
     """`crossSubnet` is ignored on another cloud than AWS.
 
@@ -131,15 +142,16 @@ def cross_subnet_not_aws(cluster: Cluster, release: Version, node: Node) -> Iter
         networking: {calico: {crossSubnet: true}}
     Good (kOps 1.15.3):
         networking: {calico: {crossSubnet: false}}
+    Also: B826 F847
     Fix: remove the key; from kOps 1.15 on (Kubernetes 1.12 and later) write `ipipMode` instead.
     Source: T(k8s-1.7)@1.8, T(k8s-1.12)@1.15:794, T(k8s-1.16)@1.18:3741; pkg/model/components/calico.go@release-1.19:46.
     """
     if node.value is True and cluster.cloud not in (None, "aws"):
-        yield Hit(node, f"`crossSubnet` is ignored on `{cluster.cloud}`: remove it", on_key=True)
+        yield Hit(node, f"`crossSubnet` is ignored on `{cluster.cloud}`: remove it", on_key=True, fix=_removal(node))
 
 
 @rule("KI605", "nftables-mode-value", severity="error", origin="calico", since="1.35",
-      on="networking.calico.nftablesMode")  # fmt: skip
+      on="networking.calico.nftablesMode", aliases=("N873",))  # fmt: skip
 def nftables_mode_value(cluster: Cluster, release: Version, node: Node) -> Iterator[Hit]:
     """`nftablesMode` is no mode of the Calico that is deployed.
 
@@ -168,7 +180,7 @@ def nftables_mode_value(cluster: Cluster, release: Version, node: Node) -> Itera
 
 
 @rule("KI606", "version-override", severity="warning", origin="calico", since="1.19", changes="every",
-      on="networking.calico.version")  # fmt: skip
+      on="networking.calico.version", aliases=("X893",), fix="unsafe")  # fmt: skip
 def version_override(cluster: Cluster, release: Version, node: Node) -> Iterator[Hit]:
     """`version` puts the images of one Calico into the manifest of another.
 
@@ -191,6 +203,7 @@ def version_override(cluster: Cluster, release: Version, node: Node) -> Iterator
             node,
             f"{quoted(str(node.value))} changes only the images: the manifest is for Calico v{manifest.calico}; "
             "remove it, or take a kOps that ships this Calico",
+            fix=_removal(node),
         )
 
 
@@ -232,6 +245,7 @@ def third_party_image(cluster: Cluster, release: Version, node: Node) -> Iterato
         networking: {calico: {crossSubnet: true}}
     Good (kOps 1.22.6):
         networking: {calico: {awsSrcDstCheck: Disable}}
+    Also: A816
     Fix: from kOps 1.19 on (Kubernetes 1.16 and later) write `awsSrcDstCheck: Disable` and `ipipMode: CrossSubnet`.
     Source: T(k8s-1.7)@1.19:530, T(k8s-1.12)@1.21:1016, T(k8s-1.16)@1.19:4188, gone from T(k8s-1.16)@1.20;
         docs/networking/calico.md@release-1.36:99-101.

@@ -81,7 +81,8 @@ _CANAL_VALUES = {
 
 
 @rule("KC131", "canal-values", severity="error", origin="kops-written", until="1.33",
-      changes=("1.10", "1.18", "1.28"), on=tuple(f"networking.canal.{key}" for key in _CANAL_VALUES))  # fmt: skip
+      changes=("1.10", "1.18", "1.28"), on=tuple(f"networking.canal.{key}" for key in _CANAL_VALUES),
+      fix="safe")  # fmt: skip
 def canal_values(cluster: Cluster, release: Version, node: Node) -> Iterator[Hit]:
     """A value that Canal does not have.
 

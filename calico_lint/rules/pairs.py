@@ -83,11 +83,13 @@ def etcd_cluster_removed(pair: Pair, release: Version) -> Iterator[Hit]:
         )
 
 
-@rule("KP502", "etcd-members-changed", severity="error", origin="kops-written", until="1.17", pair=True)
+@rule("KP502", "etcd-members-changed", severity="error", origin="kops-written", until="1.17", pair=True,
+      aliases=("P719",))  # fmt: skip
 def etcd_members_changed(pair: Pair, release: Version) -> Iterator[Hit]:
     """An etcd cluster gets or loses members.
 
-    Up to 1.17 kOps cannot change the members of an etcd cluster that runs. From 1.18 on etcd-manager can.
+    Up to 1.17 kOps cannot change the members of an etcd cluster that runs. From 1.18 on etcd-manager can; their number
+    has to stay odd (KE202).
 
     Bad (kOps 1.11.1 to 1.11.1):
         old:

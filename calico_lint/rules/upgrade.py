@@ -70,7 +70,7 @@ def calico_at_least_2_6_5(pair: Pair, release: Version) -> Iterator[Hit]:
           etcdClusters:
           - {name: main, version: 3.2.24, etcdMembers: [{name: a, instanceGroup: cp-a}]}
           - {name: events, version: 3.2.24, etcdMembers: [{name: a, instanceGroup: cp-a}]}
-    Also: S6 S11 S12
+    Also: S6 S11 S12 P704
     Good (kOps 1.10.1 to 1.11.1):
         old:
           kubernetesVersion: 1.8.15
@@ -86,6 +86,15 @@ def calico_at_least_2_6_5(pair: Pair, release: Version) -> Iterator[Hit]:
     """
     node = adds_major_version(pair)
     if node is None or not is_migration(pair, release) or pair.old.kubernetes is None:
+        return
+    named = pair.old.releases.named if pair.old.releases is not None else None
+    if named is not None and named < Version(1, 8):
+        yield Hit(
+            node,
+            f"kOps {named} deploys a Calico older than 2.6: the migration needs 2.6.5 or later; update the old spec "
+            "with kOps 1.9 or later first",
+            related=[_old_place(pair, "networking.calico")],
+        )
         return
     old_kops = _old_kops(pair)
     old = manifest(old_kops, pair.old.kubernetes, major_version_v3=False)
@@ -129,7 +138,7 @@ def two_migrations_at_once(pair: Pair, release: Version) -> Iterator[Hit]:
           kubernetesVersion: 1.10.13
           etcdClusters: [{name: main, version: 3.2.24, etcdMembers: [{name: a, instanceGroup: cp-a}]}]
           networking: {calico: {majorVersion: v3}}
-    Also: S11 S12
+    Also: S11 S12 P704
     Good (kOps 1.10.1 to 1.12.3):
         old:
           kubernetesVersion: 1.10.13
@@ -157,14 +166,15 @@ def two_migrations_at_once(pair: Pair, release: Version) -> Iterator[Hit]:
     )
 
 
-@rule("S8", "v3-and-kubernetes-1.12-at-once", severity="error", origin="calico", since="1.12", until="1.19",
-      pair=True, aliases=("P703",))  # fmt: skip
-def crosses_1_12(pair: Pair, release: Version) -> Iterator[Hit]:
-    """`majorVersion: v3` is added and Kubernetes crosses 1.12 in one step.
+@rule("S8", "v3-and-kubernetes-1.12-at-once", severity="error", origin="calico", since="1.11", until="1.19",
+      pair=True, aliases=("P703",), changes="every")  # fmt: skip
+def one_step_at_a_time(pair: Pair, release: Version) -> Iterator[Hit]:
+    """`majorVersion: v3` is added in one step with another upgrade.
 
-    From Kubernetes 1.12 on kOps installs Calico on the Kubernetes datastore. The manifest that migrates the data
-    in etcd is then never applied: Calico starts with an empty datastore, and policies and address assignments
-    that live in etcd are left behind.
+    From Kubernetes 1.12 on kOps 1.12 and later install Calico on the Kubernetes datastore. The manifest that migrates
+    the data in etcd is then never applied: Calico starts with an empty datastore, and policies and address assignments
+    that live in etcd are left behind. A cluster before Kubernetes 1.7 upgrades Kubernetes first, on Calico v2. And
+    changing etcd's version or members in the same step restarts servers while the data on them is migrated (a warning).
 
     Bad (kOps 1.11.1 to 1.12.3):
         old:
@@ -175,7 +185,7 @@ def crosses_1_12(pair: Pair, release: Version) -> Iterator[Hit]:
           kubernetesVersion: 1.12.10
           etcdClusters: [{name: main, version: 3.2.24, etcdMembers: [{name: a, instanceGroup: cp-a}]}]
           networking: {calico: {majorVersion: v3}}
-    Also: S3 KI607
+    Also: S3 KI607 P706 P708
     Good (kOps 1.11.1 to 1.12.3):
         old:
           kubernetesVersion: 1.11.10
@@ -193,12 +203,49 @@ def crosses_1_12(pair: Pair, release: Version) -> Iterator[Hit]:
     old, new = pair.old.kubernetes, pair.new.kubernetes
     if node is None or old is None or new is None:
         return
-    if old < Version(1, 12) <= new:
+    if old < Version(1, 12) <= new and release.minor >= 12:
         yield Hit(
             node,
             f"Kubernetes moves from {old} to {new} in the same step: Calico then starts on an empty Kubernetes "
             "datastore and the data in etcd is never migrated; do one at a time",
             related=[_old_place(pair, "kubernetesVersion")],
+        )
+    elif old < Version(1, 7) <= new:
+        yield Hit(
+            node,
+            f"Kubernetes moves from {old} to {new} in the same step: Calico v3 needs 1.7, so upgrade Kubernetes on "
+            "Calico v2 first",
+            related=[_old_place(pair, "kubernetesVersion")],
+        )
+    elif is_migration(pair, release):
+        yield from _etcd_restarts(pair, release)
+
+
+def _etcd_restarts(pair: Pair, release: Version) -> Iterator[Hit]:
+    """A warning where the etcd that holds Calico's data changes by itself, but for its major version (S6)."""
+    old, new = pair.old.first_etcd, pair.new.first_etcd
+    if old is None or new is None:
+        return
+    before, after = old.get("version"), new.get("version")
+    if before is not None and after is not None and before.value != after.value:
+        versions = parse_semver(before.value), parse_semver(after.value)
+        if versions[0] is not None and versions[1] is not None and versions[0].major == versions[1].major:
+            yield Hit(
+                after,
+                f"etcd moves from {before.value} to {after.value} in the step that migrates Calico's data: do one at a "
+                "time",
+                related=[(before, "as it is today")],
+                severity="warning",
+            )
+    members = old.get("etcdMembers"), new.get("etcdMembers")
+    if members[0] is None or members[1] is None or release.minor < 18:  # KP502 before
+        return
+    if len(list(members[0])) != len(list(members[1])):
+        yield Hit(
+            members[1],
+            "etcd gets or loses members in the step that migrates Calico's data: do one at a time",
+            related=[(members[0], "as it is today")],
+            severity="warning",
         )
 
 
@@ -318,5 +365,5 @@ def scheduling_window(pair: Pair, release: Version) -> Iterator[Hit]:
 
 
 RULES: list[Rule] = [
-    calico_at_least_2_6_5, two_migrations_at_once, crosses_1_12, no_rollback, dry_run_first, scheduling_window,
+    calico_at_least_2_6_5, two_migrations_at_once, one_step_at_a_time, no_rollback, dry_run_first, scheduling_window,
 ]  # fmt: skip

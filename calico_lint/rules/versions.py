@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from calico_lint.rules.core import Rule
 
 
-@rule("KV301", "kubernetes-version-present", severity="error", origin="kops-written")
+@rule("KV301", "kubernetes-version-present", severity="error", origin="kops-written", fix="safe")
 def kubernetes_version_present(cluster: Cluster, release: Version) -> Iterator[Hit]:
     """`kubernetesVersion` is missing or is no version.
 
@@ -47,9 +47,13 @@ def kubernetes_version_present(cluster: Cluster, release: Version) -> Iterator[H
         return
     shown = node.document.source.text[slice(*node.span)]
     advice = "write all three numbers, X.Y.Z"
+    fix = None
     if isinstance(node.value, float):
+        from calico_lint.fix import set_value
+
         advice = f"YAML reads `{shown}` as the number {node.value:g}: write all three numbers, X.Y.Z"
-    yield Hit(node, f"`{shown}` is no Kubernetes version: {advice}")
+        fix = set_value(node, shown, safe=True)
+    yield Hit(node, f"`{shown}` is no Kubernetes version: {advice}", fix=fix)
 
 
 @rule("KV302", "kubernetes-too-old", severity="error", origin="kops-apply", since="1.16", changes="every")

@@ -12,6 +12,7 @@ from calico_lint.finding import ORIGINS, SEVERITIES
 from calico_lint.kops.releases import NEWEST_PATCH, Releases, newest_of_minor
 from calico_lint.rules.core import Example, Rule
 from tests.helpers import lint_spec, lint_text, spec_text
+from tests.v1data.helpers import problems_of
 
 ALL = rules.all_rules()
 EXAMPLES = [
@@ -23,6 +24,8 @@ EXAMPLES = [
 
 
 def found(rule: Rule, example: Example) -> list[str]:
+    if rule.id[0] == "D":  # about Calico v1 data: the example is a store, or a resource of calicoctl v2
+        return [problem.rule for problem in problems_of(example.yaml)]
     if rule.pair:
         pair = yaml.safe_load(example.yaml)
         findings = lint_spec(pair["new"], example.kops, pair["old"], example.from_kops, base="1.11")
@@ -30,12 +33,16 @@ def found(rule: Rule, example: Example) -> list[str]:
     return [finding.rule for finding in lint_spec(example.yaml, example.kops)]
 
 
+# What is said of the age of a release, and of its Kubernetes, whatever else stands in a spec.
+OF_AGE = {"X891", "X892", "X897", "Z908", "Z909"}
+
+
 @pytest.mark.parametrize(("rule", "kind", "example"), EXAMPLES)
 def test_examples_do_what_they_say(rule: Rule, kind: str, example: Example) -> None:
     fired = set(found(rule, example))
     if kind == "bad":
         assert rule.id in fired
-        assert fired <= {rule.id, *rule.text.also}
+        assert fired - OF_AGE <= {rule.id, *rule.text.also}
     else:
         assert rule.id not in fired
 

@@ -9,6 +9,10 @@ from tests.helpers import lint_spec
 
 ETCD3 = "[{name: main, version: 3.2.24, etcdMembers: [{name: a, instanceGroup: cp-a}]}]"
 ETCD2 = "[{name: main, version: 2.2.1, etcdMembers: [{name: a, instanceGroup: cp-a}]}]"
+ETCD3_OF_THREE = (
+    "[{name: main, version: 3.2.24, etcdMembers: [{name: a, instanceGroup: cp-a}, {name: b, instanceGroup: cp-b}, "
+    "{name: c, instanceGroup: cp-c}]}]"
+)
 V2 = "networking: {calico: {}}"
 V3 = "networking: {calico: {majorVersion: v3}}"
 
@@ -26,6 +30,12 @@ def found(findings: list[object], *families: str) -> set[tuple[str, str, str | N
 
 
 MAJOR = "spec.networking.calico.majorVersion"
+CALICO = "spec.networking.calico"
+MEMBERS = "etcdMembers: [{name: a, instanceGroup: cp-a}]"
+TLS = f"[{{name: main, version: 3.2.24, provider: Manager, enableEtcdTLS: true, {MEMBERS}}}]"
+TLS_FIELD = "spec.etcdClusters[0].enableEtcdTLS"
+IMAGE = f"[{{name: main, version: 3.2.24, image: 'registry:5000/etcd:2.2.1', {MEMBERS}}}]"
+IMAGE_FIELD = "spec.etcdClusters[0].image"
 
 
 @pytest.mark.parametrize(
@@ -35,7 +45,8 @@ MAJOR = "spec.networking.calico.majorVersion"
         (spec("1.10.13", V2), "1.11.1", {("S3", "info", MAJOR)}),
         (spec("1.10.13", V2), "1.10.1", set()),
         (spec("1.11.10", V2), "1.14.1", {("S3", "info", MAJOR)}),
-        (spec("1.11.10", V3), "1.14.1", set()),
+        (spec("1.11.10", V3), "1.14.1", {("S3", "info", MAJOR)}),  # it may be the migration
+        (spec("1.11.10", V3, ETCD2), "1.14.1", set()),  # KC102 stands in its way
         (spec("1.12.10", V2), "1.12.3", set()),
         (
             spec("1.12.1", V2),
@@ -50,7 +61,7 @@ MAJOR = "spec.networking.calico.majorVersion"
         # S5: kOps too old
         (spec("1.10.13", V3), "1.10.1", {("S5", "error", MAJOR)}),
         (spec("1.8.15", V3), "1.8.1", {("S5", "error", MAJOR), ("S13", "warning", "spec.networking.calico")}),
-        (spec("1.10.13", V3), "1.11.0", set()),
+        (spec("1.10.13", V3), "1.11.0", {("S3", "info", MAJOR)}),
         # S9: the Job that never ends
         (spec("1.11.10", V3), "1.15.0", {("S9", "error", MAJOR)}),
         (spec("1.11.10", V3), "1.19.3", {("S9", "error", MAJOR)}),
@@ -61,6 +72,23 @@ MAJOR = "spec.networking.calico.majorVersion"
         # S13
         (spec("1.8.15", V2), "1.8.1", {("S13", "warning", "spec.networking.calico")}),
         (spec("1.8.15", V2), "1.9.0", set()),
+        # S14: TLS and etcd-manager
+        (spec("1.11.10", V2, TLS), "1.11.1", {("S3", "info", MAJOR)}),
+        (spec("1.11.10", V2, TLS), "1.12.0", {("S3", "info", MAJOR), ("S14", "error", TLS_FIELD)}),
+        (spec("1.11.10", V2, TLS), "1.19.3", {("S3", "info", MAJOR), ("S14", "error", TLS_FIELD)}),
+        (spec("1.11.10", V2, TLS.replace("Manager", "Legacy")), "1.12.3", {("S3", "info", MAJOR)}),
+        (spec("1.12.10", V2, TLS), "1.12.3", set()),
+        (spec("1.11.10", "networking: {cilium: {}}", TLS), "1.12.3", set()),
+        # S15: Calico 2.6.2, which is that of one release
+        (spec("1.8.15", V2), "1.8.0", {("S13", "warning", CALICO), ("S15", "warning", CALICO)}),
+        (spec("1.5.8", V2), "1.8.0", {("S13", "warning", CALICO)}),
+        # S16: what runs is not what is checked
+        (spec("1.10.13", V2, IMAGE), "1.11.1", {("S3", "info", MAJOR), ("S16", "error", IMAGE_FIELD)}),
+        (spec("1.10.13", V2, IMAGE.replace("2.2.1", "3.3.10")), "1.11.1", {("S3", "info", MAJOR)}),
+        (spec("1.10.13", V2, IMAGE.replace(":2.2.1", "")), "1.11.1", {("S3", "info", MAJOR)}),
+        (spec("1.10.13", V2, IMAGE.replace("etcd:2.2.1", "etcd@sha256:12")), "1.11.1", {("S3", "info", MAJOR)}),
+        (spec("1.10.13", V2, IMAGE.replace("image:", "provider: Manager, image:")), "1.11.1", {("S3", "info", MAJOR)}),
+        (spec("1.19.7", V2, IMAGE), "1.20.3", set()),
     ],
 )
 def test_one_spec(lines: str, kops: str | None, expected: set[tuple[str, str, str]]) -> None:
@@ -78,12 +106,23 @@ def test_one_spec(lines: str, kops: str | None, expected: set[tuple[str, str, st
         (spec("1.8.15", V2), spec("1.8.15", V3), "1.8.1", "1.11.1", {"S4", "S11", "S12"}),
         (spec("1.8.15", V2), spec("1.8.15", V3), None, "1.11.1", {"S4", "S11", "S12"}),
         (spec("1.10.13", V2), spec("1.10.13", V3), None, "1.11.1", {"S11", "S12"}),
+        (spec("1.8.15", V2), spec("1.8.15", V3), "1.7.1", "1.11.1", {"S4", "S11", "S12"}),
         # S6: etcd and Calico at once
         (spec("1.10.13", V2, ETCD2), spec("1.10.13", V3), "1.10.1", "1.12.3", {"S6", "S11", "S12"}),
         (spec("1.10.13", V2, ETCD2), spec("1.10.13", V2), "1.10.1", "1.12.3", set()),
         # S8: Calico v3 and Kubernetes 1.12 at once
         (spec("1.11.10", V2), spec("1.12.10", V3), "1.11.1", "1.12.3", {"S8"}),
         (spec("1.11.10", V2), spec("1.12.10", V2), "1.11.1", "1.12.3", set()),
+        (spec("1.11.10", V2), spec("1.12.10", V3), "1.11.1", "1.11.1", {"S11", "S12"}),  # this kOps stays on etcd
+        (spec("1.6.13", V2), spec("1.7.16", V3), "1.10.1", "1.11.1", {"S8", "S11", "S12"}),
+        (
+            spec("1.10.13", V2, ETCD3.replace("3.2.24", "3.1.12")),
+            spec("1.10.13", V3),
+            "1.10.1",
+            "1.11.1",
+            {"S8", "S11", "S12"},
+        ),
+        (spec("1.11.10", V2), spec("1.11.10", V3, ETCD3_OF_THREE), "1.12.3", "1.18.3", {"S8", "S9", "S11", "S12"}),
         # S9 speaks of a migration only
         (spec("1.11.10", V2), spec("1.11.10", V3), "1.11.1", "1.16.4", {"S9", "S11", "S12"}),
         (spec("1.11.10", V3), spec("1.11.10", V3), "1.11.1", "1.16.4", set()),
@@ -169,3 +208,47 @@ def test_a_finding_of_some_releases_names_them() -> None:
 def test_the_documented_aliases_exist() -> None:
     assert rules.matching(("P702",)) == {"S6"}
     assert rules.matching(("P703",)) == {"S8"}
+    assert rules.matching(("P711",)) == rules.matching(("Z901",)) == {"P711"}
+    assert rules.matching(("P719",)) == {"KP502"}
+    assert rules.matching(("P720",)) == {"KE208"}
+
+
+def test_a_change_of_etcd_in_the_step_of_the_migration_is_a_warning_on_etcd() -> None:
+    old = spec("1.10.13", V2, ETCD3.replace("3.2.24", "3.1.12"))
+    (finding,) = [f for f in lint_spec(spec("1.10.13", V3), "1.11.1", old, "1.10.1", base="1.11") if f.rule == "S8"]
+    assert (finding.severity, finding.field) == ("warning", "spec.etcdClusters[0].version")
+
+
+@pytest.mark.parametrize(
+    ("rule", "kops", "from_kops", "severity"),
+    [
+        # P717: a pool of kOps before 1.7, which only a given release tells
+        ("P717", "1.6.2", None, "warning"),
+        ("P717", "1.7.0-beta.1", None, "warning"),  # another message: the Job that moves the pool
+        ("P717", "1.7.0", None, None),
+        ("P717", "1.9.2", "1.6.2", "warning"),
+        ("P717", "1.9.2", "1.7.1", None),
+        ("P717", "1.6.2", "1.6.2", "warning"),
+        ("P717", None, None, None),
+        # P721: policies mean something else from 1.8 on
+        ("P721", "1.7.1", None, None),
+        ("P721", "1.8.1", None, "info"),
+        ("P721", "1.9.2", None, None),
+        ("P721", "1.8.1", "1.7.1", "warning"),
+        ("P721", "1.10.1", "1.6.2", "warning"),
+        ("P721", "1.8.1", "1.8.0", None),
+        ("P721", None, "1.7.1", None),
+        ("P721", None, None, None),
+    ],
+)
+def test_what_the_kops_of_before_has_left(
+    rule: str, kops: str | None, from_kops: str | None, severity: str | None
+) -> None:
+    lines = spec("1.8.15", V2)
+    findings = lint_spec(lines, kops, lines if from_kops else None, from_kops, base="1.11")
+    assert [finding.severity for finding in findings if finding.rule == rule] == ([severity] if severity else [])
+
+
+def test_a_cluster_without_calico_has_no_pool_of_calico() -> None:
+    findings = lint_spec(spec("1.8.15", "networking: {kubenet: {}}"), "1.6.2", base="1.11")
+    assert not found(findings, "P")
