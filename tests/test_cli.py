@@ -70,6 +70,20 @@ def test_exit_codes(arguments: list[str], code: int) -> None:
     assert run(*arguments) == code
 
 
+@pytest.mark.parametrize("arguments", [["--jobs", "0"], ["--jobs=-1"], ["--max-bytes", "ten"], ["--max-bytes=-1"]])
+def test_counts_are_positive(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([*arguments, "good.yaml"])
+    assert stop.value.code == 2
+    assert "is no whole number above 0" in capsys.readouterr().err
+
+
+def test_what_stands_behind_two_dashes_is_a_path(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "--version").write_text(BAD)
+    assert run("--format", "github", "--", "--version", "good.yaml") == 1
+    assert capsys.readouterr().out.startswith("::error file=--version,")
+
+
 def test_a_kops_version_that_does_not_parse_is_a_usage_error(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--kops-version", "latest", "good.yaml"]) == 2
     assert "--kops-version: 'latest' is not a kOps version: give X.Y or X.Y.Z" in capsys.readouterr().err

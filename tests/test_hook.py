@@ -1,4 +1,4 @@
-"""The pre-commit hook, as users install it: from a git repository, into an environment of its own."""
+"""The pre-commit hook and the GitHub action, as users install them: from the repository, and the light base only."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import yaml
 from identify.identify import tags_from_filename
 
 from tests.helpers import ROOT, spec_text
+from tests.test_action import INSTALL, KV301, LINT, Runner
 
 HOOK = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())[0]
 
@@ -48,9 +49,9 @@ def package_index_answers() -> bool:
 
 @pytest.fixture(scope="module")
 def hook_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The repository as pre-commit clones it: what git tracks, and nothing else."""
+    """The repository as pre-commit clones it: what git tracks (or will, after the next commit), and nothing else."""
     folder = tmp_path_factory.mktemp("hook")
-    tracked = git("ls-files", "-z", cwd=ROOT).split("\0")
+    tracked = git("ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=ROOT).split("\0")
     if not any(tracked):
         pytest.skip("this is no git checkout: pre-commit installs hooks from one")
     for name in filter(None, tracked):
@@ -73,9 +74,9 @@ def test_the_hook_in_a_scratch_repository(hook_repository: Path, tmp_path: Path)
     config = {"repos": [{"repo": str(hook_repository), "rev": revision, "hooks": [{"id": "calico-lint"}]}]}
     (user / ".pre-commit-config.yaml").write_text(yaml.safe_dump(config))
     (user / "values.yaml").write_text("a: 1\n")
-    (user / "cluster.yaml").write_text(spec_text(None, "1.30"))
+    (user / "cluster.yaml").write_text(spec_text(None, "1.36"))
     git("add", "--all", cwd=user)
-    environment = {**os.environ, "PRE_COMMIT_HOME": str(tmp_path / "cache"), "KOPS_VERSION": "1.30.4"}
+    environment = {**os.environ, "PRE_COMMIT_HOME": str(tmp_path / "cache"), "KOPS_VERSION": "1.36.2"}
 
     def hook() -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "pre_commit", "run", "--all-files", "--verbose"]
@@ -83,11 +84,38 @@ def test_the_hook_in_a_scratch_repository(hook_repository: Path, tmp_path: Path)
 
     clean = hook()
     assert clean.returncode == 0, clean.stdout + clean.stderr
-    (user / "cluster.yaml").write_text(spec_text("kubernetesVersion: latest", "1.30"))
+    (user / "cluster.yaml").write_text(spec_text("kubernetesVersion: latest", "1.36"))
     git("add", "--all", cwd=user)
     broken = hook()
     assert broken.returncode == 1
     assert "error[KV301]" in broken.stdout
-    installed = {path.name for path in (tmp_path / "cache").glob("repo*/py_env*/lib/python*/site-packages/*")}
+    (environment_folder,) = (tmp_path / "cache").glob("repo*/py_env*")
+    assert_light_base(environment_folder)
+
+
+def assert_light_base(environment: Path) -> None:
+    """What an installation brings: the parser, the validator for `--schema`, the man page; nothing of the simulator."""
+    installed = {path.name for path in environment.glob("lib/python*/site-packages/*")}
     assert "yaml" in installed
     assert not installed & {"numpy", "simpy", "networkx", "rich"}
+    assert (environment / "share" / "man" / "man1" / "calico-lint.1").is_file()
+
+
+def test_the_action_from_an_archive_of_the_repository(hook_repository: Path, tmp_path: Path) -> None:
+    """A runner fetches an action as an archive: without .git."""
+    if not package_index_answers():
+        pytest.skip("no package index can be reached: the action cannot install calico-lint")
+    archive, work = tmp_path / "action", tmp_path / "work"
+    for folder in (archive, work):
+        folder.mkdir()
+    git("archive", "--output", str(tmp_path / "action.tar"), "HEAD", cwd=hook_repository)
+    subprocess.run(["tar", "-xf", str(tmp_path / "action.tar"), "-C", str(archive)], check=True)
+    (tmp_path / "temp").mkdir()
+    runner = Runner(tmp_path / "temp", work, archive)
+    code, out, _ = runner.run(INSTALL, python=sys.executable)
+    assert code == 0, out
+    (work / "cluster.yaml").write_text(spec_text("kubernetesVersion: latest", "1.36"))
+    code, out, outputs = runner.run(LINT, **KV301)
+    assert (code, outputs["exit-code"]) == (1, "1")
+    assert out.startswith("::error file=cluster.yaml,")
+    assert_light_base(tmp_path / "temp" / "calico-lint")

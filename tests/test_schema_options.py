@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from calico_lint.cli import main
 from tests.helpers import spec_text
 
-SPEC = spec_text("networking: {calico: {mtu: 9000, typhaReplicas: 3}}", "1.34")
+SPEC = spec_text("networking: {calico: {mtu: 8980, typhaReplicas: 2}}", "1.34")
 GROUP = """\
 ---
 apiVersion: kops.k8s.io/v1alpha2
@@ -93,7 +93,7 @@ def calico(schema: object) -> dict[str, Any]:
         (calico({"properties": {"mtu": {"maximum": 9000}}}), []),
         (
             calico({"properties": {"mtu": {"maximum": 1500}}}),
-            [("spec.networking.calico.mtu", "9000 is greater than the maximum of 1500: `own.json` wants it otherwise")],
+            [("spec.networking.calico.mtu", "8980 is greater than the maximum of 1500: `own.json` wants it otherwise")],
         ),
         (
             calico({"required": ["mtu", "version"]}),

@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from calico_lint.finding import Finding
+    from calico_lint.finding import Finding, Fix
     from calico_lint.kops.releases import Releases
     from calico_lint.linter import LintResult
 
@@ -32,7 +32,7 @@ def to_dict(result: LintResult, *, kops: str | None) -> dict[str, Any]:
             "errors": result.count("error"),
             "warnings": result.count("warning"),
             "infos": result.count("info"),
-            "suppressed": 0,
+            "suppressed": len(result.suppressed),
             "skipped": [{"path": report.path, "reason": report.skipped} for report in result.files if report.skipped],
         },
         "files": [
@@ -40,6 +40,7 @@ def to_dict(result: LintResult, *, kops: str | None) -> dict[str, Any]:
             for report in result.files
             if not report.skipped
         ],
+        **({"v1_data": result.v1_data} if result.v1_data is not None else {}),
         "findings": [finding_to_dict(finding) for finding in result.findings],
     }
 
@@ -74,6 +75,22 @@ def finding_to_dict(finding: Finding) -> dict[str, Any]:
             {"path": other.path, "line": other.range.line, "column": other.range.column, "message": other.message}
             for other in finding.related
         ],
-        "fix": None,
+        "fix": _fix_to_dict(finding.fix) if finding.fix is not None else None,
         "url": url_of(finding.rule),
+    }
+
+
+def _fix_to_dict(fix: Fix) -> dict[str, Any]:
+    return {
+        "safe": fix.safe,
+        "edits": [
+            {
+                "line": edit.range.line,
+                "column": edit.range.column,
+                "end_line": edit.range.end_line,
+                "end_column": edit.range.end_column,
+                "text": edit.text,
+            }
+            for edit in fix.edits
+        ],
     }

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from calico_lint.finding import Finding, Range
+    from calico_lint.finding import Finding, Fix, Range
     from calico_lint.linter import LintResult
     from calico_lint.rules.core import Rule
+    from calico_lint.suppressions import Suppressed
     from calico_lint.yaml_source import Source
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -29,11 +30,15 @@ _LEVEL = {"error": "error", "warning": "warning", "info": "note"}
 
 def render(result: LintResult, sources: Mapping[str, Source], *, unreadable: Sequence[str] = ()) -> str:
     """One log of one run, indented by a blank a level."""
-    occurring = {finding.rule for finding in result.findings}
+    hidden = {id(each.finding): each for each in result.suppressed}
+    findings = result.findings
+    if hidden:
+        findings = sorted([*findings, *(each.finding for each in result.suppressed)], key=lambda each: each.sort_key())
+    occurring = {finding.rule for finding in findings}
     rules = [rule for rule in all_rules() if rule.id in occurring]
     index = {rule.id: place for place, rule in enumerate(rules)}
-    prints = fingerprints(result.findings, sources)
-    run = {
+    prints = fingerprints(findings, sources)
+    run: dict[str, Any] = {
         "tool": {
             "driver": {
                 "name": "calico-lint",
@@ -64,9 +69,19 @@ def render(result: LintResult, sources: Mapping[str, Source], *, unreadable: Seq
         "columnKind": "unicodeCodePoints",
         "results": [
             _result(finding, index[finding.rule], fingerprint)
-            for finding, fingerprint in zip(result.findings, prints, strict=True)
+            for finding, fingerprint in zip(findings, prints, strict=True)
         ],
     }
+    # Marked, not left out: what is missing from a log counts as put right.
+    for finding, record in zip(findings, run["results"], strict=True):
+        suppressed = hidden.get(id(finding))
+        if suppressed is not None:
+            record["suppressions"] = [_suppression(suppressed, finding.path)]
+        elif hidden:
+            record["suppressions"] = []
+        if result.baseline:
+            known = suppressed is not None and suppressed.kind == "external"
+            record["baselineState"] = "unchanged" if known else "new"
     return json_text({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1) + "\n"
 
 
@@ -88,7 +103,7 @@ def _result(finding: Finding, rule_index: int, fingerprint: str) -> dict[str, An
     location: dict[str, Any] = {"physicalLocation": _physical(finding.path, finding.range)}
     if finding.field is not None:
         location["logicalLocations"] = [{"fullyQualifiedName": finding.field, "kind": "property"}]
-    return {
+    result: dict[str, Any] = {
         "ruleId": finding.rule,
         "ruleIndex": rule_index,
         "level": _LEVEL[finding.severity],
@@ -105,17 +120,48 @@ def _result(finding: Finding, rule_index: int, fingerprint: str) -> dict[str, An
         "partialFingerprints": {"calicoLintFinding/v1": fingerprint},
         "properties": {"origin": finding.origin},
     }
+    if finding.fix is not None:
+        result["fixes"] = [_fix(finding.fix)]
+    return result
+
+
+def _fix(fix: Fix) -> dict[str, Any]:
+    return {
+        "description": {"text": _plain(fix.title)},
+        "artifactChanges": [
+            {
+                "artifactLocation": _artifact(fix.path),
+                "replacements": [
+                    {"deletedRegion": _region(edit.range), "insertedContent": {"text": edit.text}} for edit in fix.edits
+                ],
+            }
+        ],
+        "properties": {"safe": fix.safe},
+    }
+
+
+def _suppression(suppressed: Suppressed, path: str) -> dict[str, Any]:
+    record: dict[str, Any] = {"kind": suppressed.kind, "status": "accepted"}
+    if suppressed.reason:
+        record["justification"] = suppressed.reason
+    if suppressed.place is not None:
+        record["location"] = {"physicalLocation": _physical(path, suppressed.place)}
+    return record
 
 
 def _physical(path: str, place: Range) -> dict[str, Any]:
     return {
         "artifactLocation": _artifact(path),
-        "region": {
-            "startLine": place.line,
-            "startColumn": place.column,
-            "endLine": place.end_line,
-            "endColumn": place.end_column,
-        },
+        "region": _region(place),
+    }
+
+
+def _region(place: Range) -> dict[str, int]:
+    return {
+        "startLine": place.line,
+        "startColumn": place.column,
+        "endLine": place.end_line,
+        "endColumn": place.end_column,
     }
 
 

@@ -54,6 +54,9 @@ def _finding(finding: Finding, sources: Mapping[str, Source], style: Style) -> I
     for related in finding.related:
         where = f"{related.path}:{related.range.line}:{related.range.column}"
         yield f"{' ' * width} {style('blue', '=')} see {where}: {related.message}"
+    if finding.fix is not None:
+        option = "--fix" if finding.fix.safe else "--fix --unsafe-fixes"
+        yield f"{' ' * width} {style('blue', '=')} {option}: {_printable(finding.fix.title)}"
 
 
 _ORIGIN = {
@@ -78,11 +81,15 @@ def _excerpt(source: Source, finding: Finding, width: int, style: Style) -> Iter
         start, end = start - cut + bool(cut), min(end - cut + bool(cut), len(line))
     # A tab is one column and one character of the underline's indent, so that both lines stay aligned.
     indent = "".join("\t" if character == "\t" else " " for character in line[:start])
-    shown = "".join(character if character.isprintable() or character == "\t" else "?" for character in line)
+    shown = _printable(line)
     bar = style("blue", "|")
     yield f"{' ' * width} {bar}"
     yield f"{style('blue', str(place.line))} {bar} {shown}"
     yield f"{' ' * width} {bar} {indent}{style(finding.severity, '^' * max(1, end - start))}"
+
+
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() or character == "\t" else "?" for character in text)
 
 
 def summary(result: LintResult, style: Style | None = None) -> str:
@@ -96,6 +103,9 @@ def summary(result: LintResult, style: Style | None = None) -> str:
     documents = sum(report.documents for report in result.files)
     found = ", ".join(counts) if counts else "no findings"
     text = f"{found} in {_plural(len(result.files), 'file')} ({_plural(documents, 'document')} checked)"
+    for kind, where in (("inSource", "suppressed by comments"), ("external", "in the baseline")):
+        if hidden := sum(each.kind == kind for each in result.suppressed):
+            text += f", {hidden} {where}"
     reasons: dict[str, int] = {}
     for report in result.files:
         if report.skipped:
@@ -103,7 +113,15 @@ def summary(result: LintResult, style: Style | None = None) -> str:
     if reasons:
         skipped = "; ".join(f"{count} × {reason}" for reason, count in sorted(reasons.items()))
         text += f"\nskipped {_plural(sum(reasons.values()), 'file')}: {skipped}"
-    return text
+    return text + _fixable(result)
+
+
+def _fixable(result: LintResult) -> str:
+    fixes = [finding.fix for finding in result.findings if finding.fix is not None]
+    safe = sum(fix.safe for fix in fixes)
+    if safe and safe < len(fixes):
+        return f"\n{safe} fixable with --fix, {len(fixes) - safe} more with --fix --unsafe-fixes"
+    return f"\n{len(fixes)} fixable with --fix{'' if safe else ' --unsafe-fixes'}" if fixes else ""
 
 
 def _plural(count: int, noun: str) -> str:

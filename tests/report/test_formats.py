@@ -46,12 +46,12 @@ GOLDEN_FILES = {
     "checkstyle": "mistakes.checkstyle.xml",
 }
 SUBSET = json.loads((Path(__file__).parent / "sarif-subset.schema.json").read_text())
-GOOD = spec_text(None, "1.30")
-BAD = spec_text("kubernetesVersion: latest", "1.30")
-WARNING = spec_text("networking: {calico: {majorVersion: v3}}", "1.30")
+GOOD = spec_text(None, "1.36")
+BAD = spec_text("kubernetesVersion: latest", "1.36")
+WARNING = spec_text("networking: {calico: {majorVersion: v3}}", "1.36")
 
 
-def report(format: str, files: dict[str, str], *, kops: str | None = "1.30.4", **more: Any) -> str:
+def report(format: str, files: dict[str, str], *, kops: str | None = "1.36.2", **more: Any) -> str:
     """The report on files given as text, as if they had been found in a folder."""
     inputs = [Input(Source(path, text.encode()), named=False) for path, text in files.items()]
     result = lint(inputs, releases=parse_release(kops) if kops else None)
@@ -240,12 +240,12 @@ def test_a_message_makes_no_link() -> None:
 
 # --- fingerprints ---------------------------------------------------------------------------------------
 
-TWO = spec_text("networking: {calico: {MTU: 1, typhaReplica: 2}}", "1.30")
+TWO = spec_text("networking: {calico: {MTU: 1, typhaReplica: 2}}", "1.36")
 
 
 def prints_of(files: dict[str, str]) -> dict[str, list[str]]:
     inputs = [Input(Source(path, text.encode())) for path, text in files.items()]
-    result = lint(inputs, releases=parse_release("1.30.4"))
+    result = lint(inputs, releases=parse_release("1.36.2"))
     prints = fingerprints(result.findings, {item.source.path: item.source for item in inputs})
     found: dict[str, list[str]] = {path: [] for path in files}
     for finding, value in zip(result.findings, prints, strict=True):
@@ -427,7 +427,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*arguments: str) -> int:
-    return main(["bad.yaml", "--kops-version", "1.30.4", *arguments])
+    return main(["bad.yaml", "--kops-version", "1.36.2", *arguments])
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -539,7 +539,7 @@ def test_the_cache_knows_formats_and_folders(
         (here / name / "below").mkdir(parents=True)
         (here / name / "bad.yaml").write_text(BAD)
         monkeypatch.chdir(here / name / "below")
-        main(["../bad.yaml", "--kops-version", "1.30.4", "--format", "sarif"])
+        main(["../bad.yaml", "--kops-version", "1.36.2", "--format", "sarif"])
         (result,) = sarif(capsys.readouterr().out)["results"]
         uris.append(result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"])
     assert [uri.split("/")[-2] for uri in uris] == ["one", "two"]
