@@ -37,6 +37,7 @@ _DONE: Final = {
 
 _LABELS: Final = {
     "image pulls": ("pull_upgrade", "pull_node", "pull_cni", "pull_controllers", "pull_v2_node", "pull_v2_cni"),
+    "limit of the API calls": ("api_limit",),
     "restart of the pod": ("controller_reaction", "scheduler_latency", "kill", "sandbox"),
     "checks of calico-upgrade": ("needed", "inprogress", "validate", "clear"),
     "polls of calico-upgrade's scripts": ("script_poll",),

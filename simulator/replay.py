@@ -9,13 +9,14 @@ latencies: one worker that syncs, batches of creations that double, a client tha
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Hashable
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Final
 
 from simpy import Environment, Event
 
+from simulator.protocol.apiserver import SyncWorker, TokenBucket
 from simulator.recording import WINDOWS, Observed, Rollout, windows
 from simulator.timing import MICRO
 
@@ -70,9 +71,6 @@ MEASURED: Final = Latencies()
 
 ORDERS: Final = 15
 """Orders of creation in which a rollout is played; odd, so that one is the median."""
-
-BURST_REPLICAS: Final = 250
-"""Creations and deletions of one sync, each (kubernetes pkg/controller/daemon, BurstReplicas)."""
 
 
 @dataclass(slots=True)
@@ -210,7 +208,7 @@ class _Play:
     def _pod(self, node: str) -> Story:
         """A new pod from its creation until it is Ready."""
         clock, rollout, draw = self._clock, self._rollout, self._rollout.draws[node]
-        yield clock.timeout(self._daemonset.call_duration())  # the scheduler binds it
+        yield clock.timeout(self._daemonset.call_duration(clock.now))  # the scheduler binds it
         self._changed()
         if node in rollout.not_ready:
             return
@@ -282,12 +280,10 @@ class _Play:
         self._prediction.unlocked = self._changed()
 
 
-class _DaemonSetController:
+class _DaemonSetController(SyncWorker[str]):
     """kube-controller-manager's DaemonSet controller (facts §6, Kubernetes >= 1.21, maxSurge 0).
 
-    One worker syncs: it creates the pods that are missing or, if none is, deletes old ones within the budget, waits
-    for these calls, and writes the status. What happens meanwhile is seen by the next sync. Created pods have to be
-    seen before old ones are deleted, so no sync does both.
+    Created pods have to be seen before old ones are deleted, so no sync does both.
     """
 
     def __init__(
@@ -299,10 +295,11 @@ class _DaemonSetController:
         on_created: Callable[[str], None],
         on_change: Callable[[], object],
     ) -> None:
+        tokens = TokenBucket(_micros(1 / latencies.qps), latencies.burst, latencies.saved)
+        super().__init__(tokens, clock.timeout)
         self._clock = clock
         self._latencies = latencies
         self._random = random
-        self._tokens = _TokenBucket(clock, latencies)
         self._budget = rollout.budget
         self._on_created = on_created
         self._on_change = on_change
@@ -312,7 +309,6 @@ class _DaemonSetController:
         self._missing: list[str] = []
         self._created = 0
         self._ready = 0
-        self._status = (0, 0, 0)
         self._wake = clock.event()
         self.rolled_out = clock.event()
         """the status says that every node has a new, available pod"""
@@ -321,11 +317,6 @@ class _DaemonSetController:
         """A new pod's Ready condition is in the API."""
         self._ready += 1
         self._notice()
-
-    def call_duration(self) -> int:
-        """How long a call takes that is made now, in microseconds."""
-        at_start = self._clock.now < _micros(self._latencies.start)
-        return _micros(self._latencies.call_at_start if at_start else self._latencies.call)
 
     def run(self) -> Story:
         """Sync whenever something has changed; the first change is the DaemonSet itself."""
@@ -336,78 +327,45 @@ class _DaemonSetController:
                 yield self._wake
                 yield self._clock.timeout(_micros(self._latencies.reaction))
             self._wake = self._clock.event()
-            yield from self._sync()
+            yield from self.sync()
 
     def _notice(self) -> None:
         if not self._wake.triggered:
             self._wake.succeed()
 
-    def _sync(self) -> Story:
-        if self._missing:
-            created, self._missing = self._missing[:BURST_REPLICAS], self._missing[BURST_REPLICAS:]
-            self._random.shuffle(created)
-            batch = 1
-            while created:
-                yield from self._together(self._create, created[:batch])
-                created, batch = created[batch:], 2 * batch
-        else:
-            yield from self._together(self._delete, self._take_old())
-        yield from self._write_status()
+    def now(self) -> int:
+        return self._clock.now
 
-    def _take_old(self) -> list[str]:
+    def take_missing(self, limit: int) -> list[str]:
+        created, self._missing = self._missing[:limit], self._missing[limit:]
+        self._random.shuffle(created)
+        return created
+
+    def take_old(self, limit: int) -> list[str]:
         """Every unavailable old pod; then, while fewer than the budget are unavailable, available ones in order."""
         unavailable = self._desired - self._ready - len(self._old_available)
-        taken, self._old_unavailable = self._old_unavailable[:BURST_REPLICAS], self._old_unavailable[BURST_REPLICAS:]
-        for _ in range(min(self._budget - unavailable, len(self._old_available), BURST_REPLICAS - len(taken))):
+        taken, self._old_unavailable = self._old_unavailable[:limit], self._old_unavailable[limit:]
+        for _ in range(min(self._budget - unavailable, len(self._old_available), limit - len(taken))):
             taken.append(self._old_available.pop())
         return taken
 
-    def _delete(self, node: str) -> None:
+    def delete(self, item: str) -> None:
         self._on_change()
-        self._missing.append(node)
+        self._missing.append(item)
         self._notice()
 
-    def _create(self, node: str) -> None:
+    def create(self, item: str) -> None:
         self._created += 1
-        self._on_created(node)
+        self._on_created(item)
         self._notice()
 
-    def _write_status(self) -> Story:
-        """Write the status if it is another than before."""
-        status = (len(self._missing), self._created, self._ready)
-        if status == self._status:
-            return
-        self._status = status
-        yield from self._call()
+    def status(self) -> tuple[int, int, int]:
+        return len(self._missing), self._created, self._ready
+
+    def status_written(self, status: Hashable) -> None:
         if status == (0, self._desired, self._desired):
             self.rolled_out.succeed()
 
-    # Calls ---------------------------------------------------------------------------------------------------
-
-    def _together(self, effect: Callable[[str], None], nodes: list[str]) -> Story:
-        """Make one call for each node, all at once, and wait for the last."""
-        yield self._clock.all_of([self._clock.process(self._call_for(node, effect)) for node in nodes])
-
-    def _call_for(self, node: str, effect: Callable[[str], None]) -> Story:
-        yield from self._call()
-        effect(node)
-
-    def _call(self) -> Story:
-        yield self._clock.timeout(self._tokens.take())
-        yield self._clock.timeout(self.call_duration())
-
-
-class _TokenBucket:
-    """The rate limit of a Kubernetes client: `qps` calls a second, of which `burst` can be saved up."""
-
-    def __init__(self, clock: _Clock, latencies: Latencies) -> None:
-        self._clock = clock
-        self._interval = _micros(1 / latencies.qps)
-        self._full = round(latencies.burst * self._interval)
-        self._empty_at = -round(latencies.saved * self._interval)
-
-    def take(self) -> int:
-        """Take the next token, in turn: how long to wait for it, in microseconds."""
-        now = self._clock.now
-        self._empty_at = max(self._empty_at, now - self._full) + self._interval
-        return max(0, self._empty_at - now)
+    def call_duration(self, at: int, creation: bool = False) -> int:
+        at_start = at < _micros(self._latencies.start)
+        return _micros(self._latencies.call_at_start if at_start else self._latencies.call)

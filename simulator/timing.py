@@ -4,7 +4,8 @@ This is the one table of timing names. It holds the *golden profile* only: fixed
 scenarios that are checked by hand. What these durations are in a real cluster is another question.
 
 Inside the simulator a second is 1 000 000 ticks of an integer clock, so every value of unit ``s`` (and
-``objects/s``) is stored as an integer times `MICRO`; counts (``probes``, ``restarts``) are stored as they are.
+``objects/s``, ``calls/s``) is stored as an integer times `MICRO`; counts (``probes``, ``restarts``) are stored as they
+are.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def written(micros: float | None) -> int | float | None:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """One timing name: golden value, unit (``s``, ``objects/s``, ``probes``, ``restarts``) and meaning.
+    """One timing name: golden value, unit (``s``, ``objects/s``, ``calls/s``, or what is counted) and meaning.
 
     `positive` marks values that must be above zero, because a loop waits that long between two turns.
     A tuple is a ladder: the waits of a back-off, of which the last repeats.
@@ -46,7 +47,7 @@ class Timing:
     @property
     def scaled(self) -> bool:
         """Whether it is stored in millionths; counts are not."""
-        return self.unit in ("s", "objects/s")
+        return self.unit in ("s", "objects/s", "calls/s")
 
 
 class NodeTiming(NamedTuple):
@@ -124,5 +125,8 @@ TIMINGS: Final[dict[str, Timing]] = {
     "scheduler_latency": Timing(0, "s", "replacement pod created until kubelet sees it"),
     "channels_delay": Timing(0, "s", "kops update until a master applies the manifests (before the run's zero)"),
     "apply": Timing(0, "s", "duration of that apply (before the run's zero)"),
+    "slow_start": Timing(0, "s", "a batch of creations by the DaemonSet controller; the next batch waits for it"),
+    "api_qps": Timing(0, "calls/s", "calls that the DaemonSet controller's client may make; 0: any number"),
+    "api_burst": Timing(0, "calls", "calls that this client may save up"),
 }
 """Every timing name, in the order of the documentation."""

@@ -134,6 +134,9 @@ class Cluster:
         patience = sum(scenario.crash_ladder) + sum(scenario.image_ladder) + sum(map(max, scenario.stages.values()))
         patience += sum(scenario.timing.values()) * (1 + scenario.timing["failure_threshold"])
         patience += objects * MICRO * MICRO // min(scenario.stages["store_rate"])
+        if qps := scenario.timing["api_qps"]:  # a sync that deletes or creates a pod on each node
+            patience += (scenario.node_count + 1) * MICRO * MICRO // qps
+        patience += scenario.node_count * scenario.timing["slow_start"]
         seen: set[tuple[str, str | None, str]] = set()
         read = 0
         while self.clock.now - newest <= patience:

@@ -32,6 +32,8 @@ class Node:
         self.exists = not joins
         self.images: set[str] = set()
         self._dying: list[Pod] = []  # deleted pods whose containers may still live
+        self._dead_at = 0  # when the containers of the last one that was deleted have ended
+        self.missing = False  # the pod, which is not there yet: it was deleted, or the node has joined
         self.pod = Pod(self, new=joins, running=not joins)
 
     def join(self) -> None:
@@ -41,25 +43,42 @@ class Node:
         self.cluster.trace.removed.discard(self.index)
         self.cluster.record("node", self.name, "joined")
         self.pod = Pod(self, new=self.cluster.daemonset.new)
-        self.pod.created += self.cluster.timing["controller_reaction"]
-        self.cluster.daemonset.node_joined()
+        self._dead_at = self.cluster.clock.now
+        self.missing = True
+        at_once = self.cluster.daemonset.node_joined(self)
         self.cluster.node_joined(self)
-        self.pod.begin(0)
+        if at_once:
+            self.create_pod(late=self.cluster.timing["controller_reaction"])
 
     def replace_pod(self) -> None:
         """Delete the pod; its replacement exists at once (R3)."""
-        old = self.pod
+        self.delete_pod()
+        self.create_pod()
+
+    def delete_pod(self) -> None:
+        """Delete the pod; the one that stands for its replacement is not there yet."""
+        old, now = self.pod, self.cluster.clock.now
         self.pod = Pod(self, new=self.cluster.daemonset.new)
+        self.missing = True
+        self._dead_at = now + self.timing.kill if self.up else now
         self.cluster.record("daemonset", self.name, "pod_deleted")
-        self.cluster.daemonset.pod_replaced(self, old)
+        self.cluster.daemonset.pod_deleted(self, old)
         self._dying.append(old)
         old.delete()
+
+    def create_pod(self, late: int = 0) -> None:
+        """The missing pod is there, or will be that much later; it starts when the one before has ended."""
+        now = self.cluster.clock.now
+        self.missing = False
+        self.pod.created = now + late
+        self.pod.new = self.cluster.daemonset.new
         if self.up:
-            self.pod.begin(self.timing.kill)
+            self.pod.begin(max(0, self._dead_at - now))
 
     def go_down(self) -> None:
         """The node is off: all its containers and pulls end (R6)."""
         self.up = False
+        self._dead_at = min(self._dead_at, self.cluster.clock.now)
         self.cluster.record("node", self.name, "not_ready")
         for pod in (*self._dying, self.pod):
             pod.stop()
@@ -71,6 +90,8 @@ class Node:
             return
         self.up = True
         self.cluster.record("node", self.name, "returned")
+        if self.missing:
+            return
         if self.pod.new or self.cluster.daemonset.keeps_old:
             self.pod.begin(0)
         else:  # back before the controller noticed, which takes `controller_reaction`

@@ -66,7 +66,7 @@ def _effect(cluster: Cluster, action: Action) -> Callable[[], None]:
         "roll_back": cluster.rollback.start,
     }
     if node is not None:
-        effects |= {"delete_node": node.remove, "delete_pod": lambda: node.replace_pod() if node.exists else None}
+        effects |= {"delete_node": node.remove, "delete_pod": lambda: cluster.daemonset.pod_deleted_by_hand(node)}
 
     def act() -> None:
         cluster.record("operator", node.name if node else None, action.kind)
