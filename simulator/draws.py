@@ -17,11 +17,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from simulator.profile import Fixed, Floats, Lognormal, Parameter, Profile
+from simulator.profile import CERTAIN, Doubt, Fixed, Parameter, Profile
 from simulator.scenario import Scenario
 from simulator.timing import MICRO
 
 BLOCK = 64
+
+_NODE_BITS, _KEY_BITS = 17, 46  # with more nodes than 2^17 the keys' first bits fall off: they are as random without
+_TILE = 128  # nodes that are drawn at once, so that all steps of the arithmetic stay in the processor's cache
 
 Integers = npt.NDArray[np.int64]
 
@@ -45,32 +48,56 @@ class Block:
     per_node: dict[str, Integers]
     order: Integers
 
+    def first(self, runs: int) -> Block:
+        """The first `runs` of its runs."""
+        if runs == len(self.order):
+            return self
+        return Block(
+            {name: values[:runs] for name, values in self.timing.items()},
+            {name: np.ascontiguousarray(values[:, :runs]) for name, values in self.per_node.items()},
+            self.order[:runs],
+        )
+
 
 def draw(profile: Profile, nodes: int, seed: int, block: int, *, uncertain: bool = True) -> Block:
     """The draws of block number `block`.
 
-    With `uncertain` the medians that the profile only guesses are themselves drawn, once a run; without,
-    the profile is taken at its word.
+    With `uncertain` the distributions that rest on few observations are themselves drawn, once a run
+    (`Parameter.doubt`); without, the profile is taken at its word. All else is drawn alike.
     """
     timing: dict[str, Integers] = {}
     per_node: dict[str, Integers] = {}
     for parameter in (*profile.of_scope("run"), *profile.of_scope("node")):
         name = parameter.name
-        scale = _scale(parameter, seed, block) if uncertain else np.ones(BLOCK)
+        doubt = CERTAIN
+        if uncertain and parameter.uncertain:
+            doubt = parameter.doubt(stream(seed, block, f"{name}@median"), BLOCK)
         # kube-controllers and the Job start pods too: the cluster's value is theirs.
-        timing[name] = _sample(parameter, stream(seed, block, f"{name}@cluster"), (BLOCK,), scale)
+        timing[name] = _sample(parameter, stream(seed, block, f"{name}@cluster"), (BLOCK,), doubt)
         # A fixed value need not be spelt out node by node.
         if parameter.scope == "node" and not isinstance(parameter.distribution, Fixed):
-            per_node[name] = _sample(parameter, stream(seed, block, name), (nodes, BLOCK), scale)
+            per_node[name] = _sample(parameter, stream(seed, block, name), (nodes, BLOCK), doubt)
     _not_before(timing, "services", "ensure_initialized")
     if "services" in per_node or "ensure_initialized" in per_node:
         for name in ("services", "ensure_initialized"):
             if name in timing:
                 per_node.setdefault(name, np.broadcast_to(timing[name], (nodes, BLOCK)))
         _not_before(per_node, "services", "ensure_initialized")
-    # The controller walks a Go map: any order is as likely as any other (kops daemon/update.go:391-433).
-    keys = stream(seed, block, "order").random((nodes, BLOCK))
-    return Block(timing, per_node, np.argsort(keys, axis=0, kind="stable").T)
+    return Block(timing, per_node, _order(nodes, seed, block))
+
+
+def _order(nodes: int, seed: int, block: int) -> Integers:
+    """The controller walks a Go map: any order is as likely as any other (kops daemon/update.go:391-433).
+
+    A key for each node, sorted; the node's number in the last bits makes it a sort of plain integers.
+    """
+    bits = max(_NODE_BITS, (nodes - 1).bit_length())
+    keys = stream(seed, block, "order").random((nodes, BLOCK)).T * (1 << _KEY_BITS)
+    packed = keys.astype(np.int64) << bits
+    packed |= np.arange(nodes)
+    packed.sort(axis=1)
+    packed &= (1 << bits) - 1
+    return packed
 
 
 def replication(base: Scenario, block: Block, run: int) -> Scenario:
@@ -88,17 +115,13 @@ def blocks(runs: int) -> Iterator[tuple[int, range]]:
         yield block, range(min(BLOCK, runs - block * BLOCK))
 
 
-def _scale(parameter: Parameter, seed: int, block: int) -> Floats:
-    """The factor by which this run's median differs from the profile's, one a run."""
-    if parameter.observations is None or not isinstance(parameter.distribution, Lognormal):
-        return np.ones(BLOCK)
-    sigma = parameter.distribution.sigma / np.sqrt(parameter.observations)
-    factors: Floats = np.exp(sigma * stream(seed, block, f"{parameter.name}@median").standard_normal(BLOCK))
-    return factors
-
-
-def _sample(parameter: Parameter, generator: np.random.Generator, shape: tuple[int, ...], scale: Floats) -> Integers:
-    return np.rint(parameter.distribution.sample(generator, shape, scale) * MICRO).astype(np.int64)
+def _sample(parameter: Parameter, generator: np.random.Generator, shape: tuple[int, ...], doubt: Doubt) -> Integers:
+    drawn = np.empty(shape, np.int64)
+    step = _TILE if len(shape) > 1 else len(drawn)
+    for begin in range(0, len(drawn), step):
+        tile = drawn[begin : begin + step]
+        tile[:] = np.rint(parameter.distribution.sample(generator, tile.shape, doubt) * MICRO)
+    return drawn
 
 
 def _not_before(values: dict[str, Integers], later: str, earlier: str) -> None:

@@ -1,0 +1,62 @@
+"""All runs of a scenario at once, on arrays of integer microseconds.
+
+The engine is the definition; this gives, run by run and to the microsecond, the same `observations.Runs` as the
+engine does from the same draws. It knows only what those need, no events, and not every scenario: `covers` says what
+is missing. Where a single run takes a turn that the arrays cannot follow, the engine runs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from functools import partial
+
+from simulator import draws
+from simulator.kernel.batch import by_engine, covers, observe
+from simulator.kernel.schedule import INSERTION
+from simulator.observations import Runs
+from simulator.profile import Profile
+from simulator.scenario import Scenario
+
+_NODES_AT_ONCE = 12_500
+"""Of all blocks together; 64 runs of a node take some 15 kB."""
+
+__all__ = ["by_engine", "covers", "observe", "simulate"]
+
+
+def simulate(
+    profile: Profile,
+    scenario: Scenario,
+    seed: int,
+    runs: int,
+    *,
+    first: int = 0,
+    uncertain: bool = True,
+    executor: Executor | None = None,
+) -> Iterator[Runs]:
+    """Draw and run the replications from `first` on (a multiple of 64) to `runs`, some at a time, in their order.
+
+    Neither the executor nor the number of its workers changes the result. The scenario must be one that `covers`
+    allows.
+    """
+    wanted = [(number, len(members)) for number, members in draws.blocks(runs) if number * draws.BLOCK >= first]
+    size = _blocks_at_once(scenario)
+    chunks = [wanted[begin : begin + size] for begin in range(0, len(wanted), size)]
+    chunk = partial(_chunk, profile, scenario, seed, uncertain)
+    return map(chunk, chunks) if executor is None else executor.map(chunk, chunks)
+
+
+def _blocks_at_once(scenario: Scenario) -> int:
+    """Blocks that are worked on together: where it goes from pod to pod, as many as a worker has memory for."""
+    nodes, timing = scenario.cluster.nodes, scenario.timing
+    places = scenario.cluster.budget(nodes)
+    in_step = places <= INSERTION or timing["bgp_session"] or timing["bird_threshold"]
+    return max(1, min(16, _NODES_AT_ONCE // nodes)) if 1 < places < nodes and in_step else 1
+
+
+def _chunk(profile: Profile, scenario: Scenario, seed: int, uncertain: bool, wanted: list[tuple[int, int]]) -> Runs:
+    nodes = scenario.cluster.nodes
+    return observe(
+        scenario,
+        (draws.draw(profile, nodes, seed, number, uncertain=uncertain).first(runs) for number, runs in wanted),
+    )

@@ -1,0 +1,246 @@
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+from calico_lint.kops.releases import Version
+from simulator import kernel
+from simulator.draws import Block, draw, replication
+from simulator.engine import run
+from simulator.kernel import batch
+from simulator.observations import Observations, Runs
+from simulator.profile import Fixed, Profile, Situation, build
+from simulator.scenario import V2_TO_V3, V3_ROLLING, Scenario
+from simulator.timing import MICRO, PER_NODE, TIMINGS
+from tests.helpers import ROOT, SHARED
+from tests.simulator.strategies import scenarios
+
+Json = dict[str, Any]
+
+FILES = sorted([*(ROOT / "fixtures" / "scenarios").glob("*.json"), *(SHARED / "golden").glob("*.json")])
+
+
+def read(path: Any) -> Scenario:
+    return Scenario.from_dict(json.loads(path.read_text(encoding="utf-8")))
+
+
+COVERED = [path for path in FILES if kernel.covers(read(path)) is None]
+
+
+def plan_of(
+    nodes: int,
+    at_once: int | str,
+    protocol: str = V2_TO_V3,
+    kubernetes: str = "1.10.13",
+    bird: bool = True,
+    **more: Any,
+) -> tuple[Profile, Scenario]:
+    """A profile and its scenario as `calico-sim plan` makes them, without a limit of the API server's."""
+    situation = Situation(protocol, nodes, 3, Version(*map(int, kubernetes.split("."))), bird)
+    profile = build(situation, {"api_qps": (Fixed(0), "test")})
+    timing = {
+        parameter.name: parameter.distribution.median for parameter in profile.parameters if parameter.name in TIMINGS
+    }
+    timing.setdefault("ensure_initialized", 0)
+    timing["services"] = max(timing["services"], timing["ensure_initialized"])
+    if not bird:
+        timing["failure_threshold"] = 1_000_000
+    cluster = {"nodes": nodes, "max_unavailable": at_once, "protocol": protocol, "kubernetes": kubernetes}
+    return profile, Scenario.from_dict({"cluster": cluster, "timing": timing, "horizon": None} | more)
+
+
+def by_engine(scenario: Scenario, block: Block) -> Observations:
+    """What is kept of the runs of a block, one after the other."""
+    kept = Observations()
+    for index in range(len(block.order)):
+        kept.add(run(replication(scenario, block, index)))
+    return kept
+
+
+def by_kernel(scenario: Scenario, *blocks: Block) -> Observations:
+    kept = Observations()
+    kept.extend(kernel.observe(scenario, blocks), scenario.cluster.rolling)
+    return kept
+
+
+@pytest.fixture
+def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel may not ask the engine."""
+
+    def refuse(scenario: Scenario, block: Block, index: int) -> Runs:
+        raise AssertionError(f"run {index} is left to the engine")
+
+    monkeypatch.setattr(batch, "by_engine", refuse)
+
+
+# Random scenarios --------------------------------------------------------------------------------------------
+
+
+def varied(scenario: Scenario, seed: int, fine: bool, runs: int = 3) -> Block:
+    """Draws around a scenario's own durations: some names node by node, some once a run."""
+    generator = np.random.default_rng(seed)
+    count = scenario.cluster.nodes
+    per_node, timing = {}, {}
+
+    def drawn(shape: tuple[int, ...], high: int) -> Any:
+        return (
+            generator.integers(0, high * MICRO, shape) if fine else generator.integers(0, 2 * high, shape) * MICRO // 2
+        )
+
+    for name in PER_NODE:
+        if name in ("store_rate", "readiness_period", "services", "ensure_initialized") or generator.random() < 0.6:
+            continue
+        per_node[name] = drawn((count, runs), 3 if name == "kill" else 15)
+    if generator.random() < 0.5:
+        per_node["ensure_initialized"] = drawn((count, runs), 4)
+        per_node["services"] = per_node["ensure_initialized"] + drawn((count, runs), 4)
+    for name, high in (("controller_reaction", 2), ("scheduler_latency", 2), ("bgp_session", 10), ("apply", 5)):
+        if generator.random() < 0.5:
+            timing[name] = drawn((runs,), high)
+    order = np.array([generator.permutation(count) for _ in range(runs)])
+    return Block(timing, per_node, order)
+
+
+@given(scenarios(max_nodes=7), st.integers(0, 2**32), st.booleans())
+@settings(max_examples=250, deadline=None)
+def test_random_scenarios_agree_run_by_run(data: Json, seed: int, fine: bool) -> None:
+    data["operator"] = []
+    faults, data["faults"] = data["faults"], []
+    for fault in faults:  # as many as the kernel takes
+        more = data | {"faults": [*data["faults"], fault]}
+        if kernel.covers(Scenario.from_dict(more)) is None:
+            data = more
+    scenario = Scenario.from_dict(data)
+    assert kernel.covers(scenario) is None
+    block = varied(scenario, seed, fine)
+    asked = []
+    original = batch.by_engine
+    batch.by_engine = lambda scenario, block, index: asked.append(index) or original(scenario, block, index)
+    try:
+        ours = by_kernel(scenario, block)
+    finally:
+        batch.by_engine = original
+    event(f"{len(asked)} of 3 left to the engine")
+    assert ours == by_engine(scenario, block)
+
+
+# Plans -------------------------------------------------------------------------------------------------------
+
+CLUSTERS = [(1, 1), (3, 1), (3, 3), (7, 1), (7, "30%"), (7, "100%"), (40, 2), (40, 9), (45, 20), (60, 58), (60, 60)]
+
+
+@pytest.mark.usefixtures("no_engine")
+@pytest.mark.parametrize(("nodes", "at_once"), CLUSTERS)
+@pytest.mark.parametrize(
+    ("protocol", "kubernetes", "bird"),
+    [
+        (V2_TO_V3, "1.10.13", True),
+        (V3_ROLLING, "1.20.4", True),
+        (V3_ROLLING, "1.30.4", True),
+        (V3_ROLLING, "1.30.4", False),
+    ],
+)
+def test_plans_agree_run_by_run(nodes: int, at_once: int | str, protocol: str, kubernetes: str, bird: bool) -> None:
+    profile, scenario = plan_of(nodes, at_once, protocol, kubernetes, bird)
+    block = draw(profile, nodes, 5, 0).first(4)
+    assert by_kernel(scenario, block) == by_engine(scenario, block)
+
+
+FAULTS: list[Json] = [
+    {"kind": "controllers_unschedulable", "until": 900},
+    {"kind": "controllers_unschedulable"},
+    {"kind": "job_unschedulable", "until": 900},
+    {"kind": "job_unschedulable"},
+    {"kind": "complete_fails", "from": 100, "until": 800},
+    {"kind": "complete_fails", "until": 20000},
+    {"kind": "complete_fails"},
+    {"kind": "expected_image_mismatch"},
+    {"kind": "image_unpullable", "image": "controllers", "until": 300},
+]
+
+
+@pytest.mark.usefixtures("no_engine")
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: "-".join(map(str, fault.values())))
+@pytest.mark.parametrize("kubernetes", ["1.9.11", "1.11.0"])
+def test_faults_agree_run_by_run(fault: Json, kubernetes: str) -> None:
+    profile, scenario = plan_of(12, 2, kubernetes=kubernetes, faults=[fault])
+    block = draw(profile, 12, 3, 0).first(3)
+    assert by_kernel(scenario, block) == by_engine(scenario, block)
+
+
+IN_TURN: list[list[Json]] = [
+    [{"kind": "image_unpullable", "image": "upgrade", "until": 100}],
+    [{"kind": "image_unpullable", "image": "node", "from": 100, "until": 400}],
+    [{"kind": "image_unpullable", "image": "cni", "node": "n3", "until": 500}],
+    [{"kind": "image_unpullable", "image": "cni", "from": 200}],
+    [{"kind": "image_unpullable", "image": "node", "node": "n2", "until": 900}, {"kind": "main_crash", "node": "n4"}],
+    [{"kind": "main_crash", "node": "n5", "until": 700}, {"kind": "main_crash", "node": "n5", "until": 800}],
+]
+
+
+OFF: Json = {"kind": "node_not_ready", "node": "n4"}
+IN_TURN += [[OFF], [OFF | {"until": 250.5}], [OFF | {"until": 40}, {"kind": "main_crash", "node": "n4", "until": 300}]]
+
+
+@pytest.mark.usefixtures("no_engine")
+@pytest.mark.parametrize("faults", IN_TURN, ids=str)
+@pytest.mark.parametrize("protocol", [V2_TO_V3, V3_ROLLING])
+def test_failing_pulls_and_crashes_agree_run_by_run(faults: list[Json], protocol: str) -> None:
+    if protocol == V3_ROLLING and faults[0].get("image") == "upgrade":
+        faults = [faults[0] | {"image": "cni"}]
+    profile, scenario = plan_of(9, 1, protocol, faults=faults)
+    block = draw(profile, 9, 3, 0).first(5)
+    assert by_kernel(scenario, block) == by_engine(scenario, block)
+
+
+@pytest.mark.parametrize("horizon", [0, 20, 60, 150, 400, 600])
+def test_a_horizon_cuts_alike(horizon: int) -> None:
+    for protocol in (V2_TO_V3, V3_ROLLING):
+        profile, scenario = plan_of(12, 3, protocol)
+        scenario = Scenario.from_dict(scenario.to_dict() | {"horizon": horizon})
+        block = draw(profile, 12, 3, 0).first(6)
+        assert by_kernel(scenario, block) == by_engine(scenario, block)
+
+
+@pytest.mark.parametrize("path", COVERED, ids=lambda path: path.stem)
+def test_files_agree(path: Any) -> None:
+    scenario = read(path)
+    block = Block({}, {}, np.array([scenario.cluster.order]))
+    assert by_kernel(scenario, block) == by_engine(scenario, block)
+
+
+def test_there_are_files() -> None:
+    assert len([path for path in COVERED if path.parent.name == "scenarios"]) >= 3
+
+
+# Independence ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("at_once", [1, 4, "30%", "100%"])
+def test_neither_chunks_nor_executors_nor_more_runs_change_a_run(
+    at_once: int | str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profile, scenario = plan_of(60, at_once)
+
+    def seen(runs: int, **more: Any) -> Observations:
+        kept = Observations()
+        for some in kernel.simulate(profile, scenario, 1, runs, **more):
+            kept.extend(some, rolling=False)
+        return kept
+
+    whole = seen(200)
+    assert whole.count == 200
+    fewer = seen(70)
+    assert all(whole.windows[name][:70] == fewer.windows[name] for name in whole.windows)
+    later = seen(200, first=128)
+    assert all(whole.windows[name][128:] == later.windows[name] for name in whole.windows)
+    with ThreadPoolExecutor(3) as executor:
+        assert seen(200, executor=executor) == whole
+    monkeypatch.setattr(kernel, "_NODES_AT_ONCE", 60)
+    assert seen(200) == whole
