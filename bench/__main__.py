@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import sys
 
-from bench import bench_engine, bench_lint
+from bench import bench_engine, bench_lint, bench_plan
 
 
 def main() -> None:
@@ -14,6 +14,7 @@ def main() -> None:
     bench_lint.main()
     print()
     bench_engine.main()
+    bench_plan.main()
 
 
 if __name__ == "__main__":

@@ -2,14 +2,22 @@
 
 `make_plan` lints, decides which upgrade this is, draws and runs the replications, and answers: how long no
 new pod can start, how long no policy takes effect, what can go wrong, and whether to go ahead.
+
+All replications go through the kernel (`simulator.kernel`) or, where it cannot follow the scenario, through the engine;
+what is shown of single ones, timelines and critical paths, always comes from the engine, from the same draws.
 """
 
 from __future__ import annotations
 
+import gc
 import math
+import os
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from typing import Any
 
 from calico_lint import __version__
@@ -19,22 +27,44 @@ from calico_lint.kops.calico import ETCD_V3, KUBERNETES
 from calico_lint.kops.releases import Releases
 from calico_lint.linter import LintResult, lint_sources
 from calico_lint.yaml_source import Source
-from simulator import draws, risks
+from simulator import arrivals, causes, draws, kernel, risks
 from simulator.engine import run
-from simulator.observations import WINDOWS, Observations
-from simulator.profile import Distribution, Fixed, Profile, ProfileError, Situation, build, objects
+from simulator.observations import WINDOWS, Observations, Runs
+from simulator.profile import Fixed, Profile, ProfileError, Setting, Settings, Situation, build, objects
 from simulator.risks import Risk
 from simulator.scenario import V2_TO_V3, V3_ROLLING, Scenario, ScenarioError
-from simulator.statistics import Summary, clopper_pearson, quantile, summarise
+from simulator.statistics import (
+    CONFIDENCE,
+    Difference,
+    Estimate,
+    Interval,
+    Summary,
+    clopper_pearson,
+    estimate,
+    half_width,
+    looks,
+    paired,
+    quantile_rank,
+    summarise,
+)
 from simulator.timing import MICRO, TIMINGS
+from simulator.trace import Trace
 from simulator.upgrade import NothingToSimulateError, Upgrade, decide
+from simulator.v1_data import V1Data
 
-DEFAULT_REPLICATIONS = 400
-WHAT_IF_REPLICATIONS = 64
-"""Replications of each piece of advice: one block, compared with the same draws of the plan itself."""
+DEFAULT_REPLICATIONS = 2000
+MOST_REPLICATIONS = 65_536
+"""Where a plan with a wished precision gives up, unless another number is given."""
 
-CAUSES_REPLICATIONS = 64
-"""Replications whose critical path is followed; such a run takes twice as long."""
+WHAT_IF_REPLICATIONS = 256
+"""Replications of each piece of advice, at most: compared in pairs with the same draws of the plan itself."""
+
+# What the engine plays is measured in nodes of runs, each of which takes it some 0.1 ms.
+_ENGINE_NODES, _ENGINE_MOST = 40_000, 400
+"""Where the kernel cannot follow: replications by default are these divided by the nodes, and not more than that."""
+
+_EXPLAINED_NODES, _EXPLAINED_MOST = 800, 64
+"""The same for the replications whose critical path is followed."""
 
 # Errors that do not block. S9, the Job that never completes, is an outcome: the plan itself reports it. U001, a field
 # that kOps does not know, is dropped by kOps without a word: the upgrade runs, as if it were not there.
@@ -94,24 +124,41 @@ class Options:
     """What the user may choose. `settings` replace parameters of the profile (see `simulator.profile.build`)."""
 
     nodes: int | None = None
-    replications: int = DEFAULT_REPLICATIONS
+    replications: int | None = None
+    """None: as many as are usual; with a `precision`, at most"""
     seed: int = 0
     max_unavailable: int | str = 1
-    settings: Mapping[str, tuple[Distribution, str]] = field(default_factory=dict)
+    settings: Settings = field(default_factory=dict)
     profile_name: str = "default"
     budgets: tuple[Budget, ...] = ()
     risk: float = 0.05
     pod_rate: float | None = None
     """new pods a minute, if it is asked how many of them will wait"""
+    precision: float | None = None
+    """relative half width of the main window's P90 interval at which the plan has replications enough"""
+    v1_data: V1Data | None = None
+    """the data to migrate, if it is at hand"""
+    workers: int | None = None
+    """threads, which change no number; None: one for each processor"""
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """One window over all runs. `given_timings`: P50, P90 and P99 if the profile's medians are exactly right."""
+    """One window over all runs: `summary` given what is known of the timings, `given` as if the profile were right."""
 
     summary: Summary
-    start_p50: float | None
-    given_timings: dict[str, float | None]
+    start: Estimate
+    given: Summary
+
+    @property
+    def start_p50(self) -> float | None:
+        """The median of when it begins; None: it does not, or this window is a length only."""
+        return self.start.value
+
+    @property
+    def given_timings(self) -> dict[str, float | None]:
+        """P50, P90 and P99 if the profile is exactly right."""
+        return {"p50": self.given.p50, "p90": self.given.p90, "p99": self.given.p99}
 
     def to_dict(self) -> dict[str, Any]:
         """The shape of the plan's JSON; an interval is None where the sample is too small for one."""
@@ -123,13 +170,13 @@ class Window:
             "mean": _rounded(summary.mean),
             "min": _rounded(summary.minimum),
             "max": _rounded(summary.maximum),
-            "ci": {
-                name: None if ends is None else [_rounded(ends[0]), _rounded(ends[1])]
-                for name, ends in summary.intervals.items()
-            },
+            "ci": {**_ends_of(summary.intervals), "start_p50": self.start.to_list()},
             "start_p50": _rounded(self.start_p50),
             "unfinished": summary.unfinished,
-            "given_timings": {name: _rounded(value) for name, value in self.given_timings.items()},
+            "given_timings": {
+                **{name: _rounded(value) for name, value in self.given_timings.items()},
+                "ci": _ends_of(self.given.intervals),
+            },
         }
 
 
@@ -142,6 +189,8 @@ class PlanStep:
     end_p50: float | None
     end_p90: float | None
     what: str
+    intervals: Mapping[str, Interval | None]
+    """those of the three, by their names"""
 
     def to_dict(self) -> dict[str, Any]:
         """The shape of the plan's JSON."""
@@ -151,30 +200,52 @@ class PlanStep:
             "end_p50": _rounded(self.end_p50),
             "end_p90": _rounded(self.end_p90),
             "what": self.what,
+            "ci": _ends_of(self.intervals),
         }
 
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """A change and what it does to one window's P50, from runs that share their draws with the plan's own."""
+    """A change and what it does to one window, from runs that share their draws with the plan's own, in pairs."""
 
     change: str
     window: str
-    p50_now: float | None
-    p50_then: float | None
+    now: Estimate
+    then: Estimate
+    difference: Difference
     replications: int
+
+    @property
+    def p50_now(self) -> float | None:
+        """The median without the change, in these runs."""
+        return self.now.value
+
+    @property
+    def p50_then(self) -> float | None:
+        """The median with it."""
+        return self.then.value
 
     def to_dict(self) -> dict[str, Any]:
         """The shape of the plan's JSON."""
-        effect = {"window": self.window, "p50_now": _rounded(self.p50_now), "p50_then": _rounded(self.p50_then)}
-        return {"change": self.change, "effect": {**effect, "replications": self.replications}}
+        difference = self.difference
+        effect = {
+            "window": self.window,
+            "p50_now": _rounded(self.p50_now),
+            "p50_then": _rounded(self.p50_then),
+            "ci": {"p50_now": self.now.to_list(), "p50_then": self.then.to_list()},
+            "difference": {"p50": _rounded(difference.median.value), "ci": difference.median.to_list()},
+            "shorter": {"share": difference.shorter, "ci": [round(end, 6) for end in difference.shorter_interval]},
+            "replications": self.replications,
+        }
+        return {"change": self.change, "effect": effect}
 
 
 @dataclass(frozen=True, slots=True)
 class PodArrivals:
-    """What new pods at a rate a minute meet: (P50, P90) over the runs; None: without end.
+    """What new pods at a rate a minute meet: (P50, P90) over `replications` runs; None: without end.
 
-    `waiting` and `waiting_at_once` are pods, `wait_median` and `wait_max` seconds of those that wait.
+    `waiting` and `waiting_at_once` are pods, `wait_median` and `wait_max` seconds of those that wait; `intervals` holds
+    the two intervals of each, by its name.
     """
 
     rate: float
@@ -182,12 +253,68 @@ class PodArrivals:
     waiting_at_once: tuple[float | None, float | None]
     wait_median: tuple[float | None, float | None]
     wait_max: tuple[float | None, float | None]
+    intervals: Mapping[str, tuple[Interval | None, Interval | None]]
+    replications: int
 
     def to_dict(self) -> dict[str, Any]:
         """The shape of the plan's JSON."""
-        names = ("waiting", "waiting_at_once", "wait_median", "wait_max")
-        return {"pods_per_minute": self.rate} | {
-            name: dict(zip(("p50", "p90"), map(_rounded, getattr(self, name)), strict=True)) for name in names
+        answer: dict[str, Any] = {"pods_per_minute": self.rate, "replications": self.replications}
+        for name, intervals in self.intervals.items():
+            values = getattr(self, name)
+            answer[name] = {"p50": _rounded(values[0]), "p90": _rounded(values[1])}
+            answer[name]["ci"] = _ends_of(dict(zip(("p50", "p90"), intervals, strict=True)))
+        return answer
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """A real replication; `name` says of which quantile it is the run.
+
+    `steps` are (name, start, end) in seconds as in the plan's own steps; None: not reached.
+    """
+
+    name: str
+    replication: int
+    steps: tuple[tuple[str, float | None, float | None], ...]
+    again: Callable[[], Trace]
+
+    @property
+    def trace(self) -> Trace:
+        """The whole run, event by event: the engine makes it again from its own draws, the first time it is asked."""
+        return self.again()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The shape of the plan's JSON."""
+        steps = [{"name": name, "start": _rounded(start), "end": _rounded(end)} for name, start, end in self.steps]
+        return {"name": self.name, "replication": self.replication, "steps": steps}
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """Why a plan with a wished precision has as many replications as it has.
+
+    `half_width` is that of the P90's interval relative to the P90 (None: without end), at `confidence`, which all
+    intervals of the plan have then: 95 % is left for all looks together.
+    """
+
+    precision: float
+    half_width: float | None
+    confidence: float
+    looks: int
+
+    @property
+    def reached(self) -> bool:
+        """Whether it is as precise as was wished; else the replications ran out."""
+        return self.half_width is not None and self.half_width <= self.precision
+
+    def to_dict(self) -> dict[str, Any]:
+        """The shape of the plan's JSON."""
+        return {
+            "precision": self.precision,
+            "half_width": self.half_width,
+            "reached": self.reached,
+            "confidence": self.confidence,
+            "looks": self.looks,
         }
 
 
@@ -216,6 +343,13 @@ class Plan:
     """the replication whose main window is the median one"""
     advice: tuple[Advice, ...] = ()
     arrivals: PodArrivals | None = None
+    timelines: tuple[Timeline, ...] = ()
+    """the replications nearest the median and the P99 of the main window"""
+    samples: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """the lengths of each window, one a replication; infinite: without end"""
+    engine: str | None = None
+    """why the engine ran the replications and not the kernel; None: the kernel did"""
+    stopping: Stopping | None = None
 
     @property
     def exit_code(self) -> int:
@@ -239,6 +373,8 @@ class Plan:
             "scenario": None if self.scenario is None else self.scenario.to_dict(),
             "seed": self.options.seed,
             "replications": 0 if self.scenario is None else self.options.replications,
+            "engine": self.engine,
+            "stopping": None if self.stopping is None else self.stopping.to_dict(),
             "profile": None if self.profile is None else self.profile.to_dict(),
             "verdict": self.verdict,
             "findings": [finding_to_dict(finding) for finding in self.lint.findings],
@@ -252,13 +388,19 @@ class Plan:
             "assumptions": list(self.assumptions),
             "critical_path_replications": self.critical_path_runs,
             "arrivals": None if self.arrivals is None else self.arrivals.to_dict(),
+            "timelines": [timeline.to_dict() for timeline in self.timelines],
             "tool": {"name": "calico-sim", "version": __version__},
+            **({"v1_data": data.to_dict(self.critical_path)} if (data := self.options.v1_data) is not None else {}),
         }
 
 
 def _rounded(seconds: float | None) -> float | None:
     """Milliseconds: what the scenario contract compares to."""
     return None if seconds is None else round(seconds, 3)
+
+
+def _ends_of(intervals: Mapping[str, Interval | None]) -> dict[str, list[float | None] | None]:
+    return {name: None if ends is None else [_rounded(ends[0]), _rounded(ends[1])] for name, ends in intervals.items()}
 
 
 # --- making a plan --------------------------------------------------------------------------------------
@@ -271,12 +413,13 @@ def make_plan(
     old_releases: Releases | None = None,
     options: Options | None = None,
     progress: Callable[[int, int], None] | None = None,
+    executor: Executor | None = None,
 ) -> Plan:
     """The plan of the upgrade that applying `new` would start.
 
     `old` is the spec as it is today (None: assumed), `releases` the kOps that will apply `new` (None:
     inferred), `old_releases` the one that last applied the old side. `progress` is called with (runs done, runs
-    in all). Raises PlanError.
+    in all). The kernel's work is done by `executor` (None: by `options.workers` threads). Raises PlanError.
     """
     options = options or Options()
     lint = lint_sources(new, old, releases, old_releases)
@@ -295,6 +438,12 @@ def make_plan(
         assumptions.append(f"kOps drops what it does not know, the plan too: {', '.join(dropped)} (calico-lint: U001)")
     errors = [item for item in lint.findings if item.severity == "error" and item.rule not in _NOT_BLOCKING]
     reason = upgrade.blocked or (_requirements(errors) if errors else None)
+    if options.v1_data is not None and upgrade.protocol == V2_TO_V3:
+        lint.findings += options.v1_data.findings
+        reason = reason or options.v1_data.blocked
+        assumptions.append(options.v1_data.assumption)
+    elif options.v1_data is not None:
+        assumptions.append("no v1 data is migrated by this upgrade: --v1-data plays no part")
     if reason is not None:
         return Plan(
             cluster=cluster,
@@ -308,7 +457,14 @@ def make_plan(
             risks=(),
             assumptions=tuple(assumptions),
         )
-    return _simulate(_Task(cluster, nodes, largest, candidates, upgrade, lint, options, assumptions), progress)
+    task = _Task(cluster, nodes, largest, candidates, upgrade, lint, options, assumptions)
+    if executor is not None:
+        return _Simulation(task, executor, progress).plan()
+    threads = ThreadPoolExecutor(options.workers or os.cpu_count())
+    try:
+        return _Simulation(task, threads, progress).plan()
+    finally:
+        threads.shutdown(cancel_futures=True)
 
 
 def _requirements(errors: list[Finding]) -> str:
@@ -374,113 +530,227 @@ class _WhatIf:
 
     change: str
     nodes: int
-    settings: Mapping[str, tuple[Distribution, str]]
+    settings: Settings
 
 
-def _simulate(task: _Task, progress: Callable[[int, int], None] | None) -> Plan:
-    options, upgrade = task.options, task.upgrade
+class _Simulation:
+    """All replications of one plan, and what they say."""
+
+    def __init__(self, task: _Task, executor: Executor, progress: Callable[[int, int], None] | None) -> None:
+        self.task = task
+        self.executor = executor
+        try:
+            self.profile, self.scenario = _scenario(task, task.nodes, task.options.settings)
+        except (ProfileError, ScenarioError) as error:
+            raise PlanError(str(error)) from None
+        self.engine = kernel.covers(self.scenario)
+        self.main = "scheduling_block" if task.upgrade.protocol == V2_TO_V3 else "total"
+        self.what_ifs = _what_ifs(task)
+        self._progress = progress
+        self._done = 0
+        self._all = 0
+        self._block: tuple[int, draws.Block] | None = None  # the last one that a single run was taken from
+
+    def plan(self) -> Plan:
+        """Run everything and answer."""
+        task, options, upgrade = self.task, self.task.options, self.task.upgrade
+        runs, stopping = self._main_runs()
+        count = runs.count
+        confidence = CONFIDENCE if stopping is None else stopping.confidence
+        compared = min(count, WHAT_IF_REPLICATIONS)
+        self._all = 2 * count + len(self.what_ifs) * compared
+        given = self._band(self.profile, self.scenario, 0, count, uncertain=False)
+        changed = [(what_if, self._changed(what_if, compared)) for what_if in self.what_ifs]
+        order = sorted(range(count), key=lambda number: (runs.windows[self.main][number], number))
+        certain = self._collect(given)
+        advice = tuple(self._advice(what_if, runs, self._collect(band), confidence) for what_if, band in changed)
+        timelines = self._timelines(runs, order)
+        self._explain(runs, timelines[0])
+        waits = None if options.pod_rate is None else self._pod_arrivals(options.pod_rate, count)
+        answers = tuple(_answer(budget, runs, options.risk, confidence) for budget in options.budgets)
+        verdict, reason = _verdict(upgrade, task.candidates, answers, options.risk)
+        whole = sum(runs.stages.values())
+        return Plan(
+            cluster=task.cluster,
+            nodes=task.nodes,
+            kops=task.candidates,
+            upgrade=upgrade,
+            verdict=verdict,
+            reason=reason,
+            lint=task.lint,
+            options=replace(options, replications=count),
+            risks=tuple(risks.find(upgrade, task.cluster, task.largest, task.nodes, runs)),
+            assumptions=(*task.assumptions, *_assumptions(task, self.profile)),
+            scenario=self.scenario,
+            profile=self.profile,
+            windows={
+                name: Window(
+                    summarise(lengths, confidence),
+                    _estimate(runs.starts[name], 0.5, confidence),
+                    summarise(certain.windows[name], confidence),
+                )
+                for name, lengths in runs.windows.items()
+                if lengths
+            },
+            budgets=answers,
+            steps=_plan_steps(runs, confidence),
+            critical_path=tuple(
+                (stage, length / whole)
+                for stage, length in sorted(runs.stages.items(), key=lambda item: -item[1])
+                if length
+            ),
+            critical_path_runs=runs.explained if whole else 0,
+            typical=timelines[0].replication,
+            advice=advice,
+            arrivals=waits,
+            timelines=timelines,
+            samples=runs.windows,
+            engine=self.engine,
+            stopping=stopping,
+        )
+
+    # --- replications
+
+    def _main_runs(self) -> tuple[Observations, Stopping | None]:
+        """As many replications as were asked for, or as the wished precision takes."""
+        options = self.task.options
+        runs = Observations(bird=self.profile["bgp_session"].distribution != Fixed(0))
+        if self.engine is None:
+            usual = DEFAULT_REPLICATIONS if options.precision is None else MOST_REPLICATIONS
+        else:
+            usual = max(1, min(_ENGINE_MOST, _ENGINE_NODES // self.task.nodes))
+        most = options.replications or usual
+        self._all = 2 * most + len(self.what_ifs) * min(most, WHAT_IF_REPLICATIONS)
+        if options.precision is None:
+            return self._collect(self._band(self.profile, self.scenario, 0, most), runs), None
+        for looked, (count, confidence) in enumerate(looks(most), start=1):
+            self._collect(self._band(self.profile, self.scenario, runs.count, count), runs)
+            reached = half_width(runs.windows[self.main], 0.9, confidence)
+            stopping = Stopping(options.precision, reached, confidence, looked)
+            if stopping.reached:
+                break
+        return runs, stopping
+
+    def _band(
+        self, profile: Profile, scenario: Scenario, first: int, count: int, *, uncertain: bool = True
+    ) -> Iterator[Runs]:
+        """The replications `first` (a multiple of 64) to `count`, some at a time, in their order."""
+        seed = self.task.options.seed
+        if kernel.covers(scenario) is None:
+            executor = self.executor
+            return kernel.simulate(profile, scenario, seed, count, first=first, uncertain=uncertain, executor=executor)
+        return _by_engine(profile, scenario, seed, first, count, uncertain)
+
+    def _collect(self, band: Iterator[Runs], runs: Observations | None = None) -> Observations:
+        runs = Observations() if runs is None else runs
+        for part in band:
+            runs.extend(part, self.scenario.cluster.rolling)
+            self._done += len(part.delay)
+            if self._progress is not None:
+                self._progress(self._done, self._all)
+        return runs
+
+    def _changed(self, what_if: _WhatIf, count: int) -> Iterator[Runs]:
+        profile, scenario = _scenario(self.task, what_if.nodes, what_if.settings)
+        return self._band(profile, scenario, 0, count)
+
+    def _advice(self, what_if: _WhatIf, runs: Observations, changed: Observations, confidence: float) -> Advice:
+        then = changed.windows[self.main]
+        now = runs.windows[self.main][: len(then)]
+        return Advice(
+            what_if.change,
+            self.main,
+            _estimate(now, 0.5, confidence),
+            _estimate(then, 0.5, confidence),
+            paired(now, then, confidence),
+            len(then),
+        )
+
+    # --- single runs, on the engine
+
+    def _timelines(self, runs: Observations, order: Sequence[int]) -> tuple[Timeline, ...]:
+        """The runs nearest the median and, with runs enough for one, the P99; `order`: the shortest first."""
+        shares = {"median": 0.5, "P99": 0.99}
+        if summarise(runs.windows[self.main]).intervals["p99"] is None:
+            del shares["P99"]
+        found: list[Timeline] = []
+        for name, share in shares.items():
+            number = order[quantile_rank(len(order), share) - 1]
+            steps = tuple((step, _finite(at[0][number]), _finite(at[1][number])) for step, at in runs.steps.items())
+            found.append(Timeline(name, number, steps, cache(partial(self._run, number))))
+        return tuple(found)
+
+    def _explain(self, runs: Observations, typical: Timeline) -> None:
+        """Where the time goes, on the critical paths of a few runs, the typical one among them."""
+        count = min(runs.count, _EXPLAINED_MOST, max(1, _EXPLAINED_NODES // self.task.nodes))
+        others = [number for number in range(count) if number != typical.replication][: count - 1]
+        for number in (typical.replication, *others):
+            with _no_collector():
+                shares = causes.window(self._run(number, causes=True))
+            runs.explained += 1
+            for stage, length in shares.items():
+                runs.stages[stage] = runs.stages.get(stage, 0) + length
+
+    def _pod_arrivals(self, rate: float, count: int) -> PodArrivals:
+        """Whose waits depend on the node that a pod is on: only the engine tells."""
+        count = min(count, max(1, min(_ENGINE_MOST, _ENGINE_NODES // self.task.nodes)))
+        waits = [arrivals.pods_at_rate(run(self._replication(number)), round(rate * MICRO)) for number in range(count)]
+        found: dict[str, tuple[Estimate, Estimate]] = {}
+        for name, values, unit in zip(
+            ("waiting", "waiting_at_once", "wait_median", "wait_max"),
+            zip(*waits, strict=True),
+            (1, 1, MICRO, MICRO),
+            strict=True,
+        ):
+            lengths = [value / unit for value in values]
+            found[name] = (_estimate(lengths, 0.5), _estimate(lengths, 0.9))
+        return PodArrivals(
+            rate,
+            **{name: (p50.value, p90.value) for name, (p50, p90) in found.items()},
+            intervals={name: (p50.interval, p90.interval) for name, (p50, p90) in found.items()},
+            replications=count,
+        )
+
+    def _run(self, number: int, causes: bool = False) -> Trace:
+        with _no_collector():
+            return run(self._replication(number), causes=causes)
+
+    def _replication(self, number: int) -> Scenario:
+        wanted = number // draws.BLOCK
+        if self._block is None or self._block[0] != wanted:
+            nodes, seed = self.scenario.cluster.nodes, self.task.options.seed
+            self._block = wanted, draws.draw(self.profile, nodes, seed, wanted)
+        return draws.replication(self.scenario, self._block[1], number % draws.BLOCK)
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """A run makes objects by the hundred thousand and drops few: looking for garbage takes a third of its time."""
+    collects = gc.isenabled()
+    gc.disable()
     try:
-        profile, scenario = _scenario(task, task.nodes, options.settings)
-    except (ProfileError, ScenarioError) as error:
-        raise PlanError(str(error)) from None
-    what_ifs = _what_ifs(task)
-    compared = min(options.replications, WHAT_IF_REPLICATIONS)
-    tick = _counter(progress, 2 * options.replications + len(what_ifs) * compared)
-    rate = None if options.pod_rate is None else round(options.pod_rate * MICRO)
-    runs = _replicate(
-        profile, scenario, options.seed, options.replications, tick, explained=CAUSES_REPLICATIONS, pod_rate=rate
-    )
-    given = _replicate(profile, scenario, options.seed, options.replications, tick, uncertain=False)
-    main = "scheduling_block" if upgrade.protocol == V2_TO_V3 else "total"
-    now = _p50(runs.windows[main][:compared])
-    advice = []
-    for what_if in what_ifs:
-        changed = _replicate(*_scenario(task, what_if.nodes, what_if.settings), options.seed, compared, tick)
-        advice.append(Advice(what_if.change, main, now, _p50(changed.windows[main]), compared))
-    answers = tuple(_answer(budget, runs, options.risk) for budget in options.budgets)
-    verdict, reason = _verdict(upgrade, task.candidates, answers, options.risk)
-    whole = sum(runs.stages.values())
-    return Plan(
-        cluster=task.cluster,
-        nodes=task.nodes,
-        kops=task.candidates,
-        upgrade=upgrade,
-        verdict=verdict,
-        reason=reason,
-        lint=task.lint,
-        options=options,
-        risks=tuple(risks.find(upgrade, task.cluster, task.largest, task.nodes, runs)),
-        assumptions=(*task.assumptions, *_assumptions(task, profile)),
-        scenario=scenario,
-        profile=profile,
-        windows={
-            name: Window(summarise(runs.windows[name]), _p50(runs.starts[name]), _quantiles(given.windows[name]))
-            for name in WINDOWS
-            if runs.windows[name]
-        },
-        budgets=answers,
-        steps=_plan_steps(runs),
-        critical_path=tuple(
-            (stage, length / whole)
-            for stage, length in sorted(runs.stages.items(), key=lambda item: -item[1])
-            if length
-        ),
-        critical_path_runs=runs.explained if whole else 0,
-        typical=_median_run(runs.windows[main]),
-        advice=tuple(advice),
-        arrivals=None if options.pod_rate is None else _pod_arrivals(options.pod_rate, runs),
-    )
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
-def _pod_arrivals(rate: float, runs: Observations) -> PodArrivals:
-    waiting, at_once, median, longest = zip(*runs.pod_waits, strict=True)
-    return PodArrivals(rate, _ends(waiting), _ends(at_once), _ends(median, MICRO), _ends(longest, MICRO))
-
-
-def _ends(values: Sequence[float], unit: int = 1) -> tuple[float | None, float | None]:
-    """P50 and P90, in units."""
-    ordered = sorted(value / unit for value in values)
-    return quantile(ordered, 0.5), quantile(ordered, 0.9)
-
-
-def _counter(progress: Callable[[int, int], None] | None, total: int) -> Callable[[], None]:
-    """A function to be called after each run."""
-    done = 0
-
-    def tick() -> None:
-        nonlocal done
-        done += 1
-        if progress is not None:
-            progress(done, total)
-
-    return tick
-
-
-def _replicate(
-    profile: Profile,
-    scenario: Scenario,
-    seed: int,
-    count: int,
-    tick: Callable[[], None],
-    *,
-    uncertain: bool = True,
-    explained: int = 0,
-    pod_rate: int | None = None,
-) -> Observations:
-    """Draw and run `count` replications, the first `explained` of them with their causes."""
-    observations = Observations(bird=profile["bgp_session"].distribution != Fixed(0), pod_rate=pod_rate)
+def _by_engine(
+    profile: Profile, scenario: Scenario, seed: int, first: int, count: int, uncertain: bool
+) -> Iterator[Runs]:
     for number, members in draws.blocks(count):
-        block = draws.draw(profile, scenario.cluster.nodes, seed, number, uncertain=uncertain)
-        for member in members:
-            causes = observations.count < explained
-            observations.add(run(draws.replication(scenario, block, member), causes=causes))
-            tick()
-    return observations
+        if number * draws.BLOCK >= first:
+            block = draws.draw(profile, scenario.cluster.nodes, seed, number, uncertain=uncertain)
+            for member in members:
+                yield kernel.by_engine(scenario, block, member)
 
 
-def _median_run(lengths: Sequence[float]) -> int:
-    """The run with the median length; of two in the middle the shorter one."""
-    return sorted(range(len(lengths)), key=lambda number: (lengths[number], number))[(len(lengths) - 1) // 2]
+def _estimate(values: Sequence[float], share: float, confidence: float = CONFIDENCE) -> Estimate:
+    return estimate(sorted(values), share, confidence) if values else Estimate(None, None)
+
+
+def _finite(seconds: float) -> float | None:
+    return seconds if math.isfinite(seconds) else None
 
 
 def replication(plan: Plan, number: int) -> Scenario:
@@ -515,10 +785,13 @@ def _asks_bird(cluster: Cluster, upgrade: Upgrade) -> bool:
     return mode in (None, "ipip")
 
 
-def _scenario(task: _Task, nodes: int, settings: Mapping[str, tuple[Distribution, str]]) -> tuple[Profile, Scenario]:
+def _scenario(task: _Task, nodes: int, settings: Settings) -> tuple[Profile, Scenario]:
     """The profile, and the scenario in which every timing has its median."""
     upgrade, cluster = task.upgrade, task.cluster
     assert cluster.kubernetes is not None  # `decide` refuses a spec without
+    data = task.options.v1_data if upgrade.protocol == V2_TO_V3 else None
+    if data is not None and data.pods_per_node is not None:
+        settings = {"pods_per_node": Setting(Fixed(data.pods_per_node), "the v1 data"), **settings}
     situation = Situation(
         protocol=upgrade.protocol,
         nodes=nodes,
@@ -526,10 +799,17 @@ def _scenario(task: _Task, nodes: int, settings: Mapping[str, tuple[Distribution
         kubernetes=cluster.kubernetes,
         bird=_asks_bird(cluster, upgrade),
         upgrade_ipam=upgrade.manifest.datastore == KUBERNETES and upgrade.manifest.ipam == "calico-ipam",
+        api_qps=_number(cluster, "kubeControllerManager.kubeAPIQPS"),
+        api_burst=None if (burst := _number(cluster, "kubeControllerManager.kubeAPIBurst")) is None else int(burst),
+        objects=None if data is None else data.objects,
     )
     profile = build(situation, settings, task.options.profile_name)
     timing: dict[str, float] = {
-        parameter.name: parameter.distribution.median for parameter in profile.parameters if parameter.name in TIMINGS
+        parameter.name: parameter.distribution.median
+        if TIMINGS[parameter.name].scaled
+        else int(parameter.distribution.median)
+        for parameter in profile.parameters
+        if parameter.name in TIMINGS
     }
     # v3-rolling writes no version: whatever `services` is, it is not too early.
     timing.setdefault("ensure_initialized", 0)
@@ -561,6 +841,17 @@ def _scenario(task: _Task, nodes: int, settings: Mapping[str, tuple[Distribution
     return profile, scenario
 
 
+def _number(cluster: Cluster, path: str) -> float | None:
+    """A number of the spec, or a Kubernetes quantity (`500m`, `1k`); None: none that counts, so the default holds.
+
+    Kubernetes takes 0 for nothing said, and less for no limit at all, which is 0 here.
+    """
+    node = cluster.at(path)
+    match = None if node is None else re.fullmatch(r"(-?\d+(?:\.\d+)?)([mk]?)", str(node.value))
+    value = 0.0 if match is None else float(match[1]) * {"m": 1e-3, "k": 1e3}.get(match[2], 1.0)
+    return None if value == 0 else max(0.0, value)
+
+
 def _typha(cluster: Cluster, upgrade: Upgrade, nodes: int) -> dict[str, Any]:
     """The scenario's `typha`, if the spec asks for one that can roll: it needs a host of its own for each replica.
 
@@ -582,7 +873,7 @@ def _what_ifs(task: _Task) -> list[_WhatIf]:
     images = ["pull_node", "pull_cni"]
     if task.upgrade.protocol == V2_TO_V3:
         images.append("pull_upgrade")
-    present = {name: (Fixed(0.0), "pulled before") for name in images}
+    present = {name: Setting(Fixed(0.0), "pulled before") for name in images}
     found = [_WhatIf("pull the new images on every node before you start", task.nodes, {**settings, **present})]
     if task.largest > task.nodes:
         found.append(_WhatIf(f"with every group at its maxSize, {task.largest} nodes", task.largest, settings))
@@ -605,12 +896,16 @@ def _assumptions(task: _Task, profile: Profile) -> list[str]:
         found.append(f"maxUnavailable {options.max_unavailable}: kOps writes 1, so the DaemonSet must be patched")
     guesses = sum("assumption" in parameter.source for parameter in profile.parameters)
     found.append(
-        f"{guesses} of {len(profile.parameters)} timings and sizes are assumptions, none was measured on this cluster; "
-        "a median that is only guessed is drawn anew in each run, as if two observations stood behind it"
+        f"{guesses} of {len(profile.parameters)} timings and sizes are assumptions; what is only guessed is drawn anew "
+        "in each run, as if two observations stood behind it"
     )
     if upgrade.protocol == V2_TO_V3:
-        pods = profile["pods_per_node"].distribution
-        found.append(f"{pods} pods a node, no Calico-native policies: the spec does not tell (--set pods_per_node=N)")
+        pods = profile["pods_per_node"]
+        if options.v1_data is None:
+            rest = ", no Calico-native policies: the spec does not tell (--set pods_per_node=N)"
+        else:
+            rest = f" ({pods.source})"
+        found.append(f"{pods.distribution} pods a node{rest}")
     elif upgrade.manifest.datastore == ETCD_V3:
         found.append("Calico stays on etcd: rolled like the later manifests, without the calico-upgrade containers")
     if _typha(cluster, upgrade, task.nodes):
@@ -655,10 +950,10 @@ def _verdict(upgrade: Upgrade, candidates: Releases, answers: tuple[BudgetAnswer
     return GO, "the spec meets the requirements and the upgrade completes; no budget was given"
 
 
-def _answer(budget: Budget, runs: Observations, risk: float) -> BudgetAnswer:
+def _answer(budget: Budget, runs: Observations, risk: float, confidence: float) -> BudgetAnswer:
     # A window that this protocol does not have is never too long.
     over = sum(length > budget.limit for length in runs.windows[budget.window])
-    interval = clopper_pearson(over, runs.count)
+    interval = clopper_pearson(over, runs.count, confidence)
     if interval[0] > risk:
         verdict = OVER_BUDGET
     elif interval[1] <= risk:
@@ -668,21 +963,13 @@ def _answer(budget: Budget, runs: Observations, risk: float) -> BudgetAnswer:
     return BudgetAnswer(budget, over / runs.count, interval, verdict)
 
 
-def _p50(values: list[float]) -> float | None:
-    return quantile(sorted(values), 0.5) if values else None
-
-
-def _quantiles(values: list[float]) -> dict[str, float | None]:
-    summary = summarise(values)
-    return {"p50": summary.p50, "p90": summary.p90, "p99": summary.p99}
-
-
-def _plan_steps(runs: Observations) -> tuple[PlanStep, ...]:
+def _plan_steps(runs: Observations, confidence: float) -> tuple[PlanStep, ...]:
     """The steps in the order in which they usually begin, then end."""
-    found = [
-        PlanStep(name, _p50(starts), _p50(ends), quantile(sorted(ends), 0.9), what)
-        for name, (starts, ends, what) in runs.steps.items()
-    ]
+    found = []
+    for name, (starts, ends, what) in runs.steps.items():
+        start, end, late = (_estimate(*case, confidence) for case in ((starts, 0.5), (ends, 0.5), (ends, 0.9)))
+        intervals = {"start_p50": start.interval, "end_p50": end.interval, "end_p90": late.interval}
+        found.append(PlanStep(name, start.value, end.value, late.value, what, intervals))
     return tuple(sorted(found, key=lambda step: (_or_never(step.start_p50), _or_never(step.end_p50))))
 
 
@@ -749,10 +1036,22 @@ def parse_budget(text: str) -> Budget:
 
 def parse_share(text: str) -> float:
     """A share as `--risk` takes it: `5%` or `0.05`. Raises ValueError."""
-    try:
-        value = float(text.strip().removesuffix("%")) / (100 if text.strip().endswith("%") else 1)
-    except ValueError:
-        value = math.nan
+    value = _share(text)
     if not 0 <= value < 1:
         raise ValueError(f"{text!r} is no risk: write 5% or 0.05, below 100%")
     return value
+
+
+def parse_precision(text: str) -> float:
+    """A relative half width as `--precision` takes it: `2%` or `0.02`. Raises ValueError."""
+    value = _share(text)
+    if not 0 < value < 1:
+        raise ValueError(f"{text!r} is no precision: write 2% or 0.02, above 0 and below 100%")
+    return value
+
+
+def _share(text: str) -> float:
+    try:
+        return float(text.strip().removesuffix("%")) / (100 if text.strip().endswith("%") else 1)
+    except ValueError:
+        return math.nan

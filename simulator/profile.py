@@ -15,7 +15,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,19 @@ Floats = npt.NDArray[np.float64]
 LONGEST = 3_600_000.0
 
 
+class Doubt(NamedTuple):
+    """What each run takes to be true instead of a distribution's own statement: arrays with one entry a run.
+
+    `scale` multiplies every value, `spread` the standard deviation of a logarithm. `CERTAIN` changes nothing.
+    """
+
+    scale: Floats | float
+    spread: Floats | float
+
+
+CERTAIN: Final = Doubt(1.0, 1.0)
+
+
 class ProfileError(ValueError):
     """A distribution, a parameter or a profile that cannot be used; the message says what can."""
 
@@ -46,8 +59,10 @@ class Fixed:
 
     value: float
 
-    def sample(self, generator: np.random.Generator, shape: tuple[int, ...], scale: Floats | float = 1.0) -> Floats:
-        """The value, `shape` times. `scale` is ignored: a fixed value is certain."""
+    log_spread: ClassVar[float] = 0.0
+
+    def sample(self, generator: np.random.Generator, shape: tuple[int, ...], doubt: Doubt = CERTAIN) -> Floats:
+        """The value, `shape` times. There is no doubt about it."""
         return np.full(shape, self.value)
 
     @property
@@ -66,9 +81,21 @@ class Uniform:
     low: float
     high: float
 
-    def sample(self, generator: np.random.Generator, shape: tuple[int, ...], scale: Floats | float = 1.0) -> Floats:
-        """Independent draws. `scale` is ignored: the ends are the statement."""
-        return self.low + (self.high - self.low) * generator.random(shape)
+    def sample(self, generator: np.random.Generator, shape: tuple[int, ...], doubt: Doubt = CERTAIN) -> Floats:
+        """Independent draws; a doubt about the scale moves both ends (`shape` ends with the runs)."""
+        drawn = doubt.scale * (self.low + (self.high - self.low) * generator.random(shape))
+        return np.minimum(drawn, LONGEST)
+
+    @property
+    def log_spread(self) -> float:
+        """The standard deviation of the logarithm."""
+        if self.high <= self.low:
+            return 0.0
+        if self.low <= 0:
+            return 1.0
+        # With r = low/high: 1 - r (ln r / (1 - r))², from the moments of ln U over [r, 1].
+        ratio = self.low / self.high
+        return math.sqrt(max(0.0, 1.0 - ratio * (math.log(ratio) / (1.0 - ratio)) ** 2))
 
     @property
     def median(self) -> float:
@@ -87,8 +114,10 @@ class FirstOf:
     low: float
     high: float
 
-    def sample(self, generator: np.random.Generator, shape: tuple[int, ...], scale: Floats | float = 1.0) -> Floats:
-        """Independent draws, one random number each. `scale` is ignored."""
+    log_spread: ClassVar[float] = 0.0
+
+    def sample(self, generator: np.random.Generator, shape: tuple[int, ...], doubt: Doubt = CERTAIN) -> Floats:
+        """Independent draws, one random number each. There is no doubt about timers."""
         return self.low + (self.high - self.low) * (1.0 - (1.0 - generator.random(shape)) ** (1.0 / self.count))
 
     @property
@@ -109,10 +138,16 @@ class Lognormal:
     low: float = 0.0
     high: float = math.inf
 
-    def sample(self, generator: np.random.Generator, shape: tuple[int, ...], scale: Floats | float = 1.0) -> Floats:
-        """Independent draws around median x `scale` (an array of `shape`, or one factor for all)."""
-        drawn = self.centre * scale * np.exp(self.sigma * generator.standard_normal(shape))
-        return np.clip(drawn, self.low, self.high)
+    def sample(self, generator: np.random.Generator, shape: tuple[int, ...], doubt: Doubt = CERTAIN) -> Floats:
+        """Independent draws (`shape` ends with the runs), never longer than `LONGEST`."""
+        with np.errstate(over="ignore"):  # what is infinite is cut
+            drawn = self.centre * doubt.scale * np.exp(self.sigma * doubt.spread * generator.standard_normal(shape))
+        return np.clip(drawn, self.low, min(self.high, LONGEST))
+
+    @property
+    def log_spread(self) -> float:
+        """The standard deviation of the logarithm, cuts aside."""
+        return self.sigma
 
     @property
     def median(self) -> float:
@@ -181,8 +216,8 @@ class Parameter:
     """One number of the model.
 
     `scope`: "node" is drawn for every node of every run, "run" once a run, "input" is a plain number that
-    other parameters are computed from. `observations` says how many observed values a lognormal's median
-    rests on: its logarithm is uncertain with sigma / sqrt(observations), drawn once a run. None: certain.
+    other parameters are computed from. `observations` says how many observed durations the distribution rests on:
+    so uncertain is it itself (`doubt`). None: it is taken as certain.
     """
 
     name: str
@@ -191,6 +226,30 @@ class Parameter:
     source: str
     scope: str = "run"
     observations: int | None = None
+
+    @property
+    def uncertain(self) -> bool:
+        """Whether there is any doubt about the distribution itself."""
+        return self.observations is not None and self.distribution.log_spread > 0
+
+    def doubt(self, generator: np.random.Generator, runs: int) -> Doubt:
+        """Draw what is true, once for each run, from what the observations support.
+
+        The logarithm is taken as normal, its mean and variance as unknown. The posterior that is conjugate to that
+        (Normal-Inverse-Gamma; Gelman et al., *Bayesian Data Analysis*, 3.3) with n observations that say (ln median,
+        sigma): sigma'² ~ InverseGamma(1 + n/2, n sigma²/2), whose mean is sigma², and then ln median' ~
+        Normal(ln median, sigma'²/n). Adding m observations to n makes n + m of both, so a guess that is worth two
+        (kappa = alpha = 2) is a prior like any other. A distribution that is not lognormal keeps its shape, ends
+        included, and is only scaled: ln scale ~ Normal(0, sigma²/n) with sigma that of its own logarithm.
+        """
+        if self.observations is None or not self.uncertain:
+            return CERTAIN
+        sigma = self.distribution.log_spread
+        normal = generator.standard_normal(runs)
+        if not isinstance(self.distribution, Lognormal):
+            return Doubt(np.exp(sigma / math.sqrt(self.observations) * normal), 1.0)
+        spread = np.sqrt(self.observations / 2 / generator.standard_gamma(1 + self.observations / 2, runs))
+        return Doubt(np.exp(sigma * spread * normal / math.sqrt(self.observations)), spread)
 
     def to_dict(self) -> dict[str, Any]:
         """The shape of the plan's JSON."""
@@ -201,6 +260,18 @@ class Parameter:
             "source": self.source,
             "observations": self.observations,
         }
+
+
+class Setting(NamedTuple):
+    """What a parameter is replaced with. `observations`: how many durations it rests on; None: it is certain."""
+
+    distribution: Distribution
+    source: str
+    observations: int | None = None
+
+
+Settings = Mapping[str, "Setting | tuple[Distribution, str]"]
+"""By the parameter's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +302,8 @@ class Situation:
 
     `control_plane` is the number of control-plane nodes. `bird` is whether calico-node's readiness asks
     BIRD (encapsulation IP-in-IP or none of its own); `upgrade_ipam` whether the manifest has that init
-    container.
+    container. `api_qps` and `api_burst` are what the spec says of kube-controller-manager; None: nothing. `objects` are
+    the (resources, IPAM entries) to migrate where they were counted; what is None is estimated.
     """
 
     protocol: str
@@ -240,22 +312,48 @@ class Situation:
     kubernetes: Version
     bird: bool = True
     upgrade_ipam: bool = True
+    api_qps: float | None = None
+    api_burst: int | None = None
+    objects: tuple[int, int | None] | None = None
 
 
-# A median that nobody measured is worth two observations: the prior weight that this project gives any
-# guess (kappa_0 = 2). With sigma 0.5 that is a factor between 0.5 and 2 at 95 %.
+# What nobody measured is worth two observations: the prior weight that this project gives any guess (kappa = alpha = 2
+# of a Normal-Inverse-Gamma). With sigma 0.5 the median is then uncertain by a factor between 0.5 and 2 at 95 %.
 _GUESS = 2
 _PULL_SOURCE = (
     "assumption; public points: 31 MB in 1.07 s (usernetes PR 287), fedora:32 in 19.1 s (kubernetes 91560), "
     "about 300 s in a slow CI network (kubean 658), where it is cut"
 )
-_PROCESS_SOURCE = "assumption: one calico-upgrade process, 2-3 etcd reads"
+_PROCESS_SOURCE = "assumption: one calico-upgrade process, 2-3 etcd reads; cut at the etcd v2 client's 30 s"
+_STUCK = 300.0  # a step that takes longer than the worst pull is a fault, not a duration: assumption
 _KEY_READ = (0.002, 0.010)  # one quorum read or write of one etcd key, assumption
 _STORE_RATE = 200.0
 
 _PODS = Parameter("pods_per_node", Fixed(30), "pods", "assumption: pods with an address of their own", "input")
 _NAMESPACES = Parameter("namespaces", Fixed(20), "namespaces", "assumption", "input")
 _POLICIES = Parameter("network_policies", Fixed(20), "policies", "assumption", "input")
+
+
+def _limits(situation: Situation) -> tuple[Parameter, ...]:
+    """What the DaemonSet controller's client may do: plain numbers of the scenario, the same in all runs."""
+    default = "kube-controller-manager's default (pkg/controller/apis/config/v1alpha1/defaults.go of Kubernetes)"
+    return (
+        Parameter(
+            "api_qps",
+            Fixed(20 if situation.api_qps is None else situation.api_qps),
+            "calls/s",
+            default if situation.api_qps is None else "spec.kubeControllerManager.kubeAPIQPS",
+            "input",
+        ),
+        Parameter(
+            "api_burst",
+            Fixed(30 if situation.api_burst is None else situation.api_burst),
+            "calls",
+            default if situation.api_burst is None else "spec.kubeControllerManager.kubeAPIBurst",
+            "input",
+        ),
+        Parameter("slow_start", Fixed(0), "s", "left out: some milliseconds for each doubling", "input"),
+    )
 
 
 def objects(situation: Situation, pods_per_node: float) -> tuple[int, int]:
@@ -268,25 +366,33 @@ def objects(situation: Situation, pods_per_node: float) -> tuple[int, int]:
     """
     pods = round(situation.nodes * pods_per_node)
     blocks = situation.nodes * max(1, math.ceil(pods_per_node / 64))
-    return 4 + situation.nodes + pods, 2 * blocks + pods
+    resources, ipam = situation.objects or (None, None)
+    return (
+        4 + situation.nodes + pods if resources is None else resources,
+        2 * blocks + pods if ipam is None else ipam,
+    )
 
 
 def build(
     situation: Situation,
-    settings: Mapping[str, tuple[Distribution, str]] | None = None,
+    settings: Settings | None = None,
     name: str = "default",
 ) -> Profile:
-    """The profile of a cluster: the defaults, with `settings` (name -> distribution, source) in their place.
+    """The profile of a cluster: the defaults, with `settings` in their place.
 
     Raises ProfileError for a name that this plan has no use for, and for an input that is not one number.
     """
     settings = settings or {}
     wanted = (_PODS, _NAMESPACES, _POLICIES) if situation.protocol == V2_TO_V3 else (_PODS,)
     inputs = tuple(_replaced(parameter, settings) for parameter in wanted)
-    for parameter in inputs:
+    limits = tuple(_replaced(parameter, settings) for parameter in _limits(situation))
+    for parameter in (*inputs, *limits):
         if not isinstance(parameter.distribution, Fixed):
             raise ProfileError(f"{parameter.name} takes one number, not {parameter.distribution}")
-    parameters = (*inputs, *_timings(situation, *(parameter.distribution.median for parameter in inputs)))
+        if parameter.name == "api_burst" and parameter.distribution.value % 1:
+            raise ProfileError(f"api_burst takes a whole number, not {parameter.distribution}")
+    timings = _timings(situation, *(parameter.distribution.median for parameter in inputs))
+    parameters = (*inputs, *timings, *limits)
     known = sorted(parameter.name for parameter in parameters)
     for unknown in settings:
         if unknown not in known:
@@ -303,12 +409,12 @@ def build(
     return profile
 
 
-def _replaced(parameter: Parameter, settings: Mapping[str, tuple[Distribution, str]]) -> Parameter:
+def _replaced(parameter: Parameter, settings: Settings) -> Parameter:
     if parameter.name not in settings:
         return parameter
-    distribution, source = settings[parameter.name]
-    # What the user states is taken as certain: only guesses of ours are uncertain in themselves.
-    return replace(parameter, distribution=distribution, source=source, observations=None)
+    # What the user states is certain, unless it says how many observations it rests on.
+    distribution, source, observations = Setting(*settings[parameter.name])
+    return replace(parameter, distribution=distribution, source=source, observations=observations)
 
 
 def _lowest(distribution: Distribution) -> float:
@@ -324,7 +430,7 @@ def _lowest(distribution: Distribution) -> float:
 def _pull(name: str, median: float, scope: str = "node") -> Parameter:
     # What is drawn once a run is the cluster's own value: its spread is the uncertainty already.
     observations = _GUESS if scope == "node" else None
-    return Parameter(name, Lognormal(median, 0.5, 0.0, 300.0), "s", _PULL_SOURCE, scope, observations)
+    return Parameter(name, Lognormal(median, 0.5, 0.0, _STUCK), "s", _PULL_SOURCE, scope, observations)
 
 
 def _timings(
@@ -350,16 +456,20 @@ def _timings(
             "assumption; before Kubernetes 1.12 the DaemonSet controller places its pods itself",
         ),
         Parameter("kill", Uniform(0.2, 2), "s", "kubelet: SIGKILL at the latest after its 2 s minimum grace", "node"),
-        Parameter("sandbox", Lognormal(1, 0.4), "s", "assumption: sandbox on the host's network", "node", _GUESS),
+        Parameter(
+            "sandbox", Lognormal(1, 0.4, 0.0, _STUCK), "s", "assumption: sandbox on the host's network", "node", _GUESS
+        ),
     )
     # Readiness before Kubernetes 1.21 begins at a random moment of its period (kubernetes PR 97126, 101738).
     random_phase = situation.kubernetes < Version(1, 21, 0)
     common_end = (
-        Parameter("services", Uniform(2, 6), "s", "assumption: calico-node start until BIRD and Felix run", "node"),
+        Parameter(
+            "services", Uniform(2, 6), "s", "assumption: calico-node start until BIRD and Felix run", "node", _GUESS
+        ),
         Parameter(
             "felix_sync",
             # Full list of endpoints, then iptables-restore for the local ones.
-            Lognormal(2 + 0.0003 * pods_per_node * situation.nodes + 0.02 * pods_per_node, 0.4),
+            Lognormal(2 + 0.0003 * pods_per_node * situation.nodes + 0.02 * pods_per_node, 0.4, 0.0, _STUCK),
             "s",
             "assumption: 2 s + 0.3 ms an endpoint of the cluster + 20 ms a local one",
             "node",
@@ -434,8 +544,8 @@ def _timings(
     return (
         *common_start,
         _pull("pull_upgrade", 4),
-        Parameter("needed", Lognormal(0.2, 0.5), "s", _PROCESS_SOURCE, "node", _GUESS),
-        Parameter("inprogress", Lognormal(0.2, 0.5), "s", _PROCESS_SOURCE, "node", _GUESS),
+        Parameter("needed", Lognormal(0.2, 0.5, 0.0, 30.0), "s", _PROCESS_SOURCE, "node", _GUESS),
+        Parameter("inprogress", Lognormal(0.2, 0.5, 0.0, 30.0), "s", _PROCESS_SOURCE, "node", _GUESS),
         Parameter("validate", Uniform(0.2 + low, 0.2 + high), "s", f"{read_source}, after a process start of 0.2 s"),
         Parameter("clear", Uniform(*_KEY_READ), "s", "assumption: one etcd write of 2-10 ms"),
         Parameter("pause", Fixed(15), "s", "migrate.go:237-238"),
@@ -448,7 +558,12 @@ def _timings(
         ),
         _pull("pull_node", 8),
         Parameter(
-            "ensure_initialized", Uniform(1, 4), "s", "assumption: about 10 etcd calls and address detection", "node"
+            "ensure_initialized",
+            Uniform(1, 4),
+            "s",
+            "assumption: about 10 etcd calls and address detection",
+            "node",
+            _GUESS,
         ),
         _pull("pull_cni", 6),
         Parameter("felix_ready", Fixed(1), "s", "daemon.go:222-228 of Felix v3.7.4: after its first look", "node"),
@@ -463,10 +578,14 @@ def _timings(
 # --- files ----------------------------------------------------------------------------------------------
 
 
-def load(path: Path) -> tuple[str, dict[str, tuple[Distribution, str]]]:
+_ENTRY = ("distribution", "source", "observations")
+
+
+def load(path: Path) -> tuple[str, dict[str, Setting]]:
     """(name, settings) of a profile file, TOML or JSON: `name`, and a table `parameters` of name -> distribution.
 
-    A distribution is a number, a text as in `parse`, or a table with `distribution` and `source`. Raises
+    A distribution is a number, a text as in `parse`, or a table of `distribution`, `source` (who says so) and
+    `observations`: how many durations it was estimated from, a prior's worth included (see `Parameter.doubt`). Raises
     ProfileError with the place, OSError where the file cannot be read.
     """
     data = path.read_bytes()
@@ -486,14 +605,30 @@ def load(path: Path) -> tuple[str, dict[str, tuple[Distribution, str]]]:
         raise ProfileError(f"{path}: a profile has a table `parameters` of name = distribution")
     settings = {}
     for name, entry in parameters.items():
-        written, source = entry, None
-        if isinstance(entry, dict):
-            written, source = entry.get("distribution"), entry.get("source")
-        if isinstance(written, bool) or not isinstance(written, (int, float, str)):
-            raise ProfileError(f"{path}: parameters.{name} is no distribution; the forms are {FORMS}")
         try:
-            distribution = parse(str(written))
+            settings[name] = _setting(entry, f"profile {path.name}")
         except ProfileError as error:
-            raise ProfileError(f"{path}: parameters.{name}: {error}") from None
-        settings[name] = (distribution, str(source) if source else f"profile {path.name}")
+            raise ProfileError(f"{path}: parameters.{name}{error}") from None
     return str(content.get("name") or path.stem), settings
+
+
+def _setting(entry: object, source: str) -> Setting:
+    """One entry of a profile file; the error begins with what follows the entry's name."""
+    table = entry if isinstance(entry, dict) else {"distribution": entry}
+    for key in table:
+        if key not in _ENTRY:
+            raise ProfileError(f".{key} is no key of a parameter; these are: {', '.join(_ENTRY)}")
+    written, observations = table.get("distribution"), table.get("observations")
+    if isinstance(written, bool) or not isinstance(written, (int, float, str)):
+        raise ProfileError(f" is no distribution; the forms are {FORMS}")
+    if observations is not None and (
+        isinstance(observations, bool) or not isinstance(observations, int) or observations < 1
+    ):
+        raise ProfileError(
+            f".observations: {observations!r} is no number of observations; write a whole number from 1 on"
+        )
+    try:
+        distribution = parse(str(written))
+    except ProfileError as error:
+        raise ProfileError(f": {error}") from None
+    return Setting(distribution, str(table.get("source") or source), observations)

@@ -5,6 +5,9 @@ statistics whose ranks follow from the binomial distribution (David and Nagaraja
 and a share's interval is that of Clopper and Pearson (1934). Both are computed by hand: SciPy is not a
 dependency, only the oracle that the numbers were compared with.
 
+Two plans of the same replications are compared run by run (`paired`), and runs can be added until an interval is narrow
+enough (`looks`) without spoiling what it promises.
+
 A replication that never completes has length `math.inf`. It counts: it sorts last, and whatever falls
 among the infinite ones is None, because JSON has no infinity and a number there would be a lie.
 """
@@ -12,8 +15,9 @@ among the infinite ones is None, because JSON has no infinity and a number there
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 CONFIDENCE = 0.95
 QUANTILES = {"p50": 0.50, "p90": 0.90, "p99": 0.99}
@@ -39,8 +43,18 @@ def binomial_cdf(successes: int, trials: int, probability: float) -> float:
 
     # The shorter tail is summed: fewer terms, and no cancellation where the result is small.
     if successes < trials * probability:
-        return min(1.0, math.fsum(mass(k) for k in range(successes + 1)))
-    return max(0.0, 1.0 - math.fsum(mass(k) for k in range(successes + 1, trials + 1)))
+        return min(1.0, _tail(mass, range(successes, -1, -1)))
+    return max(0.0, 1.0 - _tail(mass, range(successes + 1, trials + 1)))
+
+
+def _tail(mass: Callable[[int], float], outward: range) -> float:
+    """The sum of terms that decrease outward, up to those that no longer count."""
+    terms: list[float] = []
+    for k in outward:
+        terms.append(mass(k))
+        if terms[-1] < terms[0] * 1e-18:
+            break
+    return math.fsum(terms)
 
 
 def quantile_rank(count: int, quantile: float) -> int:
@@ -49,6 +63,7 @@ def quantile_rank(count: int, quantile: float) -> int:
     return max(1, math.ceil(count * quantile - 1e-9))
 
 
+@cache
 def interval_ranks(count: int, quantile: float, confidence: float = CONFIDENCE) -> tuple[int, int] | None:
     """1-based ranks (lower, upper) whose order statistics hold the quantile with at least this confidence.
 
@@ -117,6 +132,37 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
+Interval = tuple[float | None, float | None]
+"""(lower, upper); None is an end among unfinished runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A quantile and its interval. Value None: it falls among unfinished runs, or the sample is too small for it.
+
+    Interval None: the sample is too small for one.
+    """
+
+    value: float | None
+    interval: Interval | None
+
+    def to_list(self) -> list[float | None] | None:
+        """The interval as JSON has it, to the millisecond."""
+        return None if self.interval is None else [_milli(end) for end in self.interval]
+
+
+def _milli(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)
+
+
+def estimate(ordered: Sequence[float], share: float, confidence: float = CONFIDENCE) -> Estimate:
+    """A quantile of a sorted sample as an order statistic, with the order statistics that surround it."""
+    ranks = interval_ranks(len(ordered), share, confidence)
+    if ranks is None:
+        return Estimate(quantile(ordered, share), None)
+    return Estimate(quantile(ordered, share), (_finite(ordered[ranks[0] - 1]), _finite(ordered[ranks[1] - 1])))
+
+
 @dataclass(frozen=True, slots=True)
 class Summary:
     """What many replications say about one window. Seconds; None as explained at the top.
@@ -133,32 +179,93 @@ class Summary:
     mean: float | None
     minimum: float | None
     maximum: float | None
-    intervals: dict[str, tuple[float | None, float | None] | None]
+    intervals: dict[str, Interval | None]
     unfinished: float
 
 
-def summarise(values: Sequence[float]) -> Summary:
+def summarise(values: Sequence[float], confidence: float = CONFIDENCE) -> Summary:
     """The summary of one window over all replications; raises ValueError for an empty sample."""
-    if not values:
+    if not len(values):
         raise ValueError("no replications to summarise")
     ordered = sorted(values)
     count = len(ordered)
-    points: dict[str, float | None] = {}
-    intervals: dict[str, tuple[float | None, float | None] | None] = {}
-    for name, share in QUANTILES.items():
-        ranks = interval_ranks(count, share)
-        intervals[name] = None if ranks is None else (_finite(ordered[ranks[0] - 1]), _finite(ordered[ranks[1] - 1]))
-        # A P99 without an interval is the sample's maximum or its neighbour: no estimate at all.
-        points[name] = None if name == "p99" and ranks is None else quantile(ordered, share)
-    unfinished = sum(math.isinf(value) for value in ordered)
+    found = {name: estimate(ordered, share, confidence) for name, share in QUANTILES.items()}
+    unfinished = sum(map(math.isinf, ordered))
     return Summary(
         count=count,
-        p50=points["p50"],
-        p90=points["p90"],
-        p99=points["p99"],
+        p50=found["p50"].value,
+        p90=found["p90"].value,
+        # A P99 without an interval is the sample's maximum or its neighbour: no estimate at all.
+        p99=None if found["p99"].interval is None else found["p99"].value,
         mean=None if unfinished else math.fsum(ordered) / count,
         minimum=_finite(ordered[0]),
         maximum=_finite(ordered[-1]),
-        intervals=intervals,
+        intervals={name: estimated.interval for name, estimated in found.items()},
         unfinished=unfinished / count,
     )
+
+
+# --- two plans on common random numbers -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What a change does to a window, from runs in pairs that share their draws; seconds, less than 0 is shorter.
+
+    `median` is that of the differences of the pairs, which is not the difference of the two medians. `shorter` is the
+    share of the pairs in which the changed run is the shorter one.
+    """
+
+    median: Estimate
+    shorter: float
+    shorter_interval: tuple[float, float]
+
+
+def paired(now: Sequence[float], then: Sequence[float], confidence: float = CONFIDENCE) -> Difference:
+    """Compare two samples run by run. Two runs of which neither ends do not differ.
+
+    Raises ValueError for samples that are empty or of different lengths.
+    """
+    if not len(now) or len(now) != len(then):
+        raise ValueError(f"{len(now)} and {len(then)} replications are no pairs")
+    ordered = sorted(0.0 if after == before else after - before for before, after in zip(now, then, strict=True))
+    shorter = sum(difference < 0 for difference in ordered)
+    return Difference(
+        estimate(ordered, 0.5, confidence), shorter / len(ordered), clopper_pearson(shorter, len(ordered), confidence)
+    )
+
+
+# --- how many runs are enough -----------------------------------------------------------------------------
+
+FIRST_LOOK = 1024
+"""Replications of the first look of a sequential plan; each further look doubles them."""
+
+
+def looks(most: int) -> Iterator[tuple[int, float]]:
+    """(replications, confidence) of each look at the runs of a sequential plan, the last one at `most` replications.
+
+    Who looks often enough sees an interval that is narrow by chance. So look j promises only 1 - 0.05 / 2^j: all looks
+    together fail in 5 % of all plans at most, wherever a plan stops (Bonferroni; the spending rule is that of
+    *alpha spending*, Lan and DeMets 1983, in its simplest form).
+    """
+    count, failing = FIRST_LOOK, (1.0 - CONFIDENCE) / 2
+    while count < most:
+        yield count, 1.0 - failing
+        count, failing = 2 * count, failing / 2
+    yield most, 1.0 - failing
+
+
+def half_width(values: Sequence[float], share: float, confidence: float = CONFIDENCE) -> float | None:
+    """Half of a quantile's interval relative to the quantile; None: too few runs, or an end among unfinished ones.
+
+    It is 0 if the quantile and both ends are the same, be that 0 or infinite: more runs would not tell more.
+    """
+    ordered = sorted(values)
+    ranks = interval_ranks(len(ordered), share, confidence)
+    if ranks is None:
+        return None
+    low, high = (ordered[rank - 1] for rank in ranks)
+    if low == high:
+        return 0.0
+    middle = ordered[quantile_rank(len(ordered), share) - 1]
+    return (high - low) / 2 / middle if math.isfinite(high) and middle > 0 else None

@@ -17,9 +17,11 @@ from calico_lint.report.text import render as render_findings
 from calico_lint.yaml_source import Source
 from simulator.plan import BLOCKED, GO, NEVER_COMPLETES, OVER_BUDGET, TWO_FREEZES, UNDECIDED, duration
 from simulator.scenario import V2_TO_V3
+from simulator.v1_data import share_of
 
 if TYPE_CHECKING:
-    from simulator.plan import Plan, Window
+    from simulator.plan import Advice, Plan, Timeline
+    from simulator.statistics import Summary
 
 MEANWHILE = (
     "Running pods, Services and existing policies go on meanwhile; a deleted pod stays Terminating, and a waiting one "
@@ -46,7 +48,7 @@ _VERDICTS = {
     BLOCKED: ("BLOCKED", "bold white on red"),
 }
 
-_WINDOWS = {
+WINDOWS = {
     "scheduling_block": "no new pod starts",
     "policy_freeze_enforcement": "no policy change takes effect",
     "policy_freeze_conversion": "  of it not even stored",
@@ -79,6 +81,7 @@ class _Report:
         self.plan = plan
         self.console = console
         self.unicode = (encoding or "utf-8").lower().startswith("utf")
+        self.main = "scheduling_block" if plan.upgrade.protocol == V2_TO_V3 else "total"
 
     def write(self, sources: Mapping[str, Source], command: str) -> None:
         """All parts, in the order in which they matter at night."""
@@ -95,6 +98,7 @@ class _Report:
             self.windows()
             self.arrivals()
             self.steps()
+            self.timelines()
             self.causes()
             self.risks()
         self.notes(command)
@@ -118,7 +122,7 @@ class _Report:
             if window is None or window.summary.maximum == 0 or window.summary.p50 is None:
                 continue
             sentence = Text.assemble(f"{text} for ", (duration(window.summary.p50), "bold"))
-            sentence.append(f" (P90 {_cell(window, 'p90')})")
+            sentence.append(f" (P90 {_cell(window.summary, 'p90')})")
             if window.start_p50 is not None:
                 sentence.append(f", from {duration(window.start_p50)} after `kops update` on")
             self.console.print(sentence.append("."))
@@ -136,21 +140,25 @@ class _Report:
             default=1.0,
         )
         # What the label and three quantiles such as `59 min 59 s` leave.
-        room = min(30, self.console.width - max(map(len, _WINDOWS.values())) - 3 * 13 - 4)
+        room = min(30, self.console.width - max(map(len, WINDOWS.values())) - 3 * 13 - 4)
         table = self.table()
         table.add_column("How long")
         if room >= 8:
             table.add_column("", width=room, no_wrap=True)
         for name in ("P50", "P90", "P99"):
             table.add_column(name, justify="right", no_wrap=True)
-        for name, label in _WINDOWS.items():
+        for name, label in WINDOWS.items():
             window = plan.windows.get(name)
             if window is None or (name == "scheduling_block" and window.summary.maximum == 0):
                 continue
             style = "bold" if name in ("scheduling_block", "policy_freeze_enforcement") else ""
-            cells = [_cell(window, quantile) for quantile in ("p50", "p90", "p99")]
-            bar = [self.bar(window, scale, room)] if room >= 8 else []
+            cells = [_cell(window.summary, quantile) for quantile in ("p50", "p90", "p99")]
+            bar = [self.bar(window.summary, scale, room)] if room >= 8 else []
             table.add_row(Text(label, style=style), *bar, *cells)
+            if name == self.main and window.given != window.summary:
+                cells = [_cell(window.given, quantile) for quantile in ("p50", "p90", "p99")]
+                bar = [self.bar(window.given, scale, room)] if room >= 8 else []
+                table.add_row(Text("  if the profile were exactly right", style="dim"), *bar, *cells)
         self.part(table)
         if plan.upgrade.protocol == V2_TO_V3:
             self.console.print(Text(f"{MEANWHILE} {TWO_FREEZES}", style="dim"))
@@ -174,34 +182,38 @@ class _Report:
                 f"{duration(arrivals.wait_max[0] or 0)} (P90 {duration(arrivals.wait_max[1] or 0)})"
             )
         self.console.print()
-        self.console.print(f"{line}.")
+        self.console.print(f"{line} ({arrivals.replications} run{'s' if arrivals.replications > 1 else ''}).")
 
     def precision(self) -> None:
         """How far the numbers can be trusted."""
         plan = self.plan
-        name = "scheduling_block" if plan.upgrade.protocol == V2_TO_V3 else "total"
+        name = self.main
         window = plan.windows[name]
+        interval, stopping = window.summary.intervals["p90"], plan.stopping
         parts = []
-        interval = window.summary.intervals["p90"]
         if interval is not None and interval[0] is not None:
             upper = "never" if interval[1] is None else duration(interval[1])
-            parts.append(f"{plan.options.replications} runs give that P90 as {duration(interval[0])} to {upper} (95%)")
-        given = window.given_timings
-        if given["p50"] is not None and given["p90"] is not None:
+            sure = "95%" if stopping is None else f"{stopping.confidence:.2%}: 95% for all looks together"
             parts.append(
-                f"if the profile's medians were exactly right it would be {duration(given['p90'])} "
-                f"(P50 {duration(given['p50'])})"
+                f"{plan.options.replications} runs give that P90 as {duration(interval[0])} to {upper} ({sure})"
             )
+        elif interval is None:
+            count = plan.options.replications
+            parts.append(f"{count} run{'s are' if count != 1 else ' is'} too few for an interval of that P90")
+        if stopping is not None and not stopping.reached:
+            parts.append(f"the precision of {stopping.precision:.3g} is not reached (more --replications)")
+        if plan.engine is not None:
+            parts.append(f"played event by event, because {plan.engine}")
         if parts:
-            self.console.print(Text(f"{_WINDOWS[name].strip().capitalize()}: {'; '.join(parts)}.", style="dim"))
+            self.console.print(Text(f"{WINDOWS[name].strip().capitalize()}: {'; '.join(parts)}.", style="dim"))
 
-    def bar(self, window: Window, scale: float, room: int) -> Text:
+    def bar(self, summary: Summary, scale: float, room: int) -> Text:
         """P50 solid, on to P90 lighter, on to P99 lightest; a window without end fills the room."""
         text = Text()
         drawn = 0
         marks = "█▓░" if self.unicode else "#=-"
-        for mark, value in zip(marks, (window.summary.p50, window.summary.p90, window.summary.p99), strict=True):
-            if value is None and not window.summary.unfinished:
+        for mark, value in zip(marks, (summary.p50, summary.p90, summary.p99), strict=True):
+            if value is None and not summary.unfinished:
                 continue  # too few runs for a P99
             end = room if value is None else round(room * value / scale)
             text.append(mark * (end - drawn))
@@ -221,6 +233,32 @@ class _Report:
             table.add_row(*times, Text(step.name, style="bold"), step.what)
         self.part(table)
 
+    def timelines(self) -> None:
+        """The steps of single runs, to scale: what is together at the median need not be together in any run."""
+        shown = [timeline for timeline in self.plan.timelines if timeline.steps]
+        room = self.console.width - 26
+        if room < 30:
+            return
+        for timeline in shown:
+            self.timeline(timeline, room)
+
+    def timeline(self, timeline: Timeline, room: int) -> None:
+        """One run: a bar for each step; one that does not end goes to the margin."""
+        instants = [time for _, *ends in timeline.steps for time in ends if time is not None]
+        longest = max(instants, default=0.0) or 1.0
+        table = self.table()
+        number = f"{timeline.replication + 1} of {self.plan.options.replications}"
+        table.add_column(Text(f"The {timeline.name} run"), no_wrap=True, width=24)
+        table.add_column(Text(f"{number}, to {duration(longest)}"), no_wrap=True)
+        for name, start, end in sorted(timeline.steps, key=lambda step: _first(step[1], step[2])):
+            if start is None:
+                continue
+            left = int((room - 1) * start / longest)
+            right = room if end is None else max(left + 1, round(room * end / longest))
+            mark = ("█" if self.unicode else "#") if end is not None else ("▒" if self.unicode else ">")
+            table.add_row(name, Text(" " * left + mark * (right - left)))
+        self.part(table)
+
     def causes(self) -> None:
         plan = self.plan
         stages = [f"{stage} {share:.0%}" for stage, share in plan.critical_path if share >= 0.005]
@@ -230,12 +268,22 @@ class _Report:
             count = plan.critical_path_runs
             runs = f" (critical paths of {count} run{'s' if count > 1 else ''})."
             self.console.print(Text.assemble((f"Where the {what} goes: ", "bold"), ", ".join(stages) + runs))
+            self.migration()
         for advice in plan.advice:
             if advice.p50_now is not None and advice.p50_then is not None:
                 self.console.print(
                     f"{advice.change[0].upper()}{advice.change[1:]}: {duration(advice.p50_then)} instead of "
-                    f"{duration(advice.p50_now)} ({_WINDOWS[advice.window]}, P50 of {advice.replications} runs)."
+                    f"{duration(advice.p50_now)} ({WINDOWS[advice.window]}, P50 of {advice.replications} runs)"
+                    f"{_difference(advice)}."
                 )
+
+    def migration(self) -> None:
+        """The part of the block that grows with the v1 data, where that was counted."""
+        data, share = self.plan.options.v1_data, share_of(self.plan.critical_path)
+        if data is not None and share is not None and self.plan.upgrade.protocol == V2_TO_V3:
+            resources, ipam = data.objects
+            entries = "" if ipam is None else f" and {ipam:,} IPAM entries"
+            self.console.print(f"Reading and writing the data, {resources:,} resources{entries}, is {share:.1%} of it.")
 
     def risks(self) -> None:
         shown = [risk for risk in self.plan.risks if risk.probability != 0.0]
@@ -295,13 +343,27 @@ def _sentence(text: str) -> str:
     return f"{text}." if text.startswith("kOps") else f"{text[0].upper()}{text[1:]}."
 
 
-def _cell(window: Window, name: str) -> str:
+def _cell(summary: Summary, name: str) -> str:
     """A quantile in human units: `never` among unfinished runs, a dash where there are too few runs."""
-    value: float | None = getattr(window.summary, name)
+    value: float | None = getattr(summary, name)
     if value is not None:
         return duration(value)
-    too_few = name == "p99" and window.summary.intervals["p99"] is None
+    too_few = name == "p99" and summary.intervals["p99"] is None
     return "–" if too_few else "never"
+
+
+def _difference(advice: Advice) -> str:
+    """What the change does to one and the same run."""
+    median = advice.difference.median
+    if median.value is None or median.interval is None or None in median.interval:
+        return ""
+    way = "shorter" if median.value <= 0 else "longer"
+    low, high = sorted(abs(end or 0.0) for end in median.interval)
+    return f"; a run gets {duration(abs(median.value))} {way} (median; {duration(low)} to {duration(high)}, 95%)"
+
+
+def _first(start: float | None, end: float | None) -> tuple[float, float]:
+    return (float("inf") if start is None else start, float("inf") if end is None else end)
 
 
 def _instant(seconds: float | None) -> str:

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import json
 import math
+import multiprocessing
 import re
 from collections.abc import Mapping
+from concurrent.futures import Executor, ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +29,14 @@ from simulator.plan import (
     make_plan,
     parse_budget,
     parse_duration,
+    parse_precision,
     parse_share,
+    replication,
 )
-from simulator.profile import Fixed, Lognormal, Situation, build, objects, parse
+from simulator.profile import Fixed, Lognormal, Profile, Setting, Situation, build, objects, parse
 from simulator.scenario import V2_TO_V3, V3_ROLLING, Scenario
 from simulator.timing import TIMINGS
+from simulator.windows import flat
 from tests.helpers import ROOT, spec_text
 
 SPECS = ROOT / "fixtures" / "specs"
@@ -48,7 +53,7 @@ def plan(
     *,
     old: str | None = None,
     old_kops: str | None = None,
-    runs: int = 4,
+    runs: int | None = 4,
     **options: Any,
 ) -> Plan:
     return make_plan(
@@ -399,6 +404,10 @@ def test_shares() -> None:
     for text in ("5", "-1%", "100%", "few", "nan"):
         with pytest.raises(ValueError, match="is no risk"):
             parse_share(text)
+    assert parse_precision("2%") == 0.02
+    for text in ("0", "0%", "100%", "-1%", "fine"):
+        with pytest.raises(ValueError, match="is no precision"):
+            parse_precision(text)
 
 
 @pytest.mark.parametrize(
@@ -444,14 +453,213 @@ def test_the_json_has_the_shape_of_the_contract(text: str, kops: str) -> None:
             assert set(window) == {
                 "p50", "p90", "p99", "mean", "min", "max", "ci", "start_p50", "unfinished", "given_timings",
             }  # fmt: skip
-            assert set(window["ci"]) == {"p50", "p90", "p99"} == set(window["given_timings"])
+    quantiles_have_intervals(data)
     for step in data["steps"]:
-        assert set(step) == {"name", "start_p50", "end_p50", "end_p90", "what"}
+        assert set(step) == {"name", "start_p50", "end_p50", "end_p90", "what", "ci"}
     for risk in data["risks"]:
         assert {"id", "name", "probability", "effect", "recovery"} <= set(risk)
         assert risk["reason"]
     if data["profile"] is not None:
         assert {"name", "distribution", "unit", "source"} <= set(data["profile"]["parameters"][0])
+
+
+def quantiles_have_intervals(data: Any) -> None:
+    """No percentile without its interval, wherever one stands: beside it is `ci` with the same name in it."""
+    if isinstance(data, list):
+        for item in data:
+            quantiles_have_intervals(item)
+    if not isinstance(data, dict):
+        return
+    for key, value in data.items():
+        if re.fullmatch(r"(.*_)?p\d\d(_.*)?", key) and not isinstance(value, list):
+            interval = data["ci"][key] if isinstance(data["ci"], dict) else data["ci"]
+            if interval is not None and value is not None:
+                assert interval[0] <= value
+                assert interval[1] is None or value <= interval[1]
+        elif key != "ci":
+            quantiles_have_intervals(value)
+
+
+@pytest.mark.parametrize(("text", "kops"), [(MIGRATION, "1.12"), (MIGRATION, "1.16"), (MODERN, "1.30")])
+def test_every_percentile_has_its_interval(text: str, kops: str) -> None:
+    data = plan(text, kops, runs=400, pod_rate=6.0).to_dict()
+    quantiles_have_intervals(data)
+    total = data["windows"]["total"]
+    assert None not in total["ci"].values()
+    assert None not in total["given_timings"]["ci"].values()
+    assert all(None not in step["ci"].values() for step in data["steps"])
+    assert None not in data["arrivals"]["waiting"]["ci"].values()
+    for advice in data["advice"]:
+        assert advice["effect"]["difference"]["ci"] is not None
+
+
+def test_no_p99_below_368_runs() -> None:
+    few, enough = plan(MODERN, "1.30", runs=367), plan(MODERN, "1.30", runs=368)
+    for made, there in ((few, False), (enough, True)):
+        window = made.windows["total"]
+        assert (window.summary.p99 is not None) == (window.given.p99 is not None) == there
+        assert [timeline.name for timeline in made.timelines] == ["median", "P99"][: 1 + there]
+
+
+# --- replications ---------------------------------------------------------------------------------------
+
+
+def numbers(made: Plan) -> Any:
+    """Everything that a plan says."""
+    return made.to_dict() | {"samples": made.samples}
+
+
+@pytest.mark.parametrize(("text", "kops"), [(MIGRATION, "1.12"), (MODERN, "1.30")])
+def test_the_kernel_gives_the_plan_of_the_engine(text: str, kops: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    by_kernel = plan(text, kops, runs=100)
+    assert by_kernel.engine is None
+    monkeypatch.setattr("simulator.kernel.covers", lambda _: "this test wants it")
+    by_engine = plan(text, kops, runs=100)
+    assert by_engine.engine == "this test wants it"
+    assert numbers(by_kernel) | {"engine": None} == numbers(by_engine) | {"engine": None}
+
+
+def test_what_the_kernel_does_not_cover_runs_on_the_engine_and_the_plan_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("simulator.plan._ENGINE_NODES", 160)
+    settings = {"api_qps": (Fixed(0.5), "--set"), "api_burst": (Fixed(1), "--set")}
+    made = plan(MODERN, "1.30", nodes=16, max_unavailable="100%", runs=None, settings=settings)
+    assert made.engine is not None
+    assert "API server's limit" in made.engine
+    assert made.options.replications == 10  # as many as the engine makes in a moment
+    assert made.to_dict()["engine"] == made.engine
+    # Without the limit the kernel does it, and each run is over sooner.
+    settings = {"api_qps": (Fixed(0), "--set")}
+    free = plan(MODERN, "1.30", nodes=16, max_unavailable="100%", runs=None, settings=settings)
+    assert (free.engine, free.options.replications) == (None, 2000)
+    assert all(
+        with_limit > without for with_limit, without in zip(made.samples["total"], free.samples["total"], strict=False)
+    )
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_workers_change_no_number(workers: int) -> None:
+    assert numbers(plan(MIGRATION, runs=300, workers=workers)) == numbers(plan(MIGRATION, runs=300))
+
+
+def test_any_executor_will_do() -> None:
+    def made(executor: Executor | None) -> Plan:
+        options = Options(replications=200)
+        return make_plan(
+            Source("new.yaml", MODERN.encode()), None, parse_release("1.30"), None, options, None, executor
+        )
+
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as processes:
+        assert numbers(made(processes)) == numbers(made(None))
+
+
+def test_timelines_are_real_replications_run_again() -> None:
+    made = plan(MIGRATION, runs=400)
+    lengths = made.samples["scheduling_block"]
+    for timeline, rank in zip(made.timelines, (200, 396), strict=True):
+        assert sorted(lengths)[rank - 1] == lengths[timeline.replication]
+        assert flat(timeline.trace)["scheduling_block"] == lengths[timeline.replication]
+        assert timeline.trace.scenario == replication(made, timeline.replication)
+        clear = next(end for name, _, end in timeline.steps if name == "prepare the first node")
+        timing = timeline.trace.scenario.timing
+        assert clear == pytest.approx(((timeline.trace.clear or 0) + timing["channels_delay"] + timing["apply"]) / 1e6)
+    assert made.typical == made.timelines[0].replication
+    written = made.to_dict()["timelines"]
+    assert [(line["name"], line["replication"]) for line in written] == [
+        (timeline.name, timeline.replication) for timeline in made.timelines
+    ]
+
+
+def test_what_if_runs_share_parameters_and_draws() -> None:
+    """The change sets pulls to 0: everything else is the same in each pair, so no run gets longer, and few seconds
+    of difference stand for minutes of spread.
+    """
+    made = plan(MIGRATION, runs=256)
+    advice = made.advice[0]
+    difference = advice.difference
+    assert (difference.shorter, advice.replications) == (1.0, 256)
+    assert difference.median.interval is not None
+    low, high = difference.median.interval
+    assert low is not None
+    assert high is not None
+    assert low <= (difference.median.value or 0) <= high < 0
+    # Unpaired, the interval of the difference would be as wide as those of both medians together.
+    unpaired = [sorted(ends) for ends in (advice.now.interval or (), advice.then.interval or ())]  # type: ignore[type-var]
+    assert high - low < sum(ends[1] - ends[0] for ends in unpaired)  # type: ignore[operator]
+
+
+def test_a_wished_precision() -> None:
+    rough = plan(MIGRATION, runs=None, precision=0.05)
+    assert rough.stopping is not None
+    assert rough.stopping.reached
+    assert (rough.stopping.looks, rough.options.replications) == (1, 1024)
+    assert rough.stopping.confidence == pytest.approx(0.975)
+    finer = plan(MIGRATION, runs=None, precision=0.015)
+    assert finer.stopping is not None
+    assert finer.stopping.reached
+    assert finer.options.replications == 1024 * 2 ** (finer.stopping.looks - 1) > 1024
+    # The first runs are the same ones.
+    assert list(finer.samples["total"][:1024]) == list(rough.samples["total"])
+    # What is promised is what is reported.
+    low, high = finer.windows["scheduling_block"].summary.intervals["p90"] or (None, None)
+    assert low is not None
+    assert high is not None
+    assert (high - low) / 2 / (finer.windows["scheduling_block"].summary.p90 or 0) <= 0.015
+
+
+def test_a_precision_that_the_replications_do_not_reach() -> None:
+    made = plan(MIGRATION, runs=100, precision=0.001)
+    assert made.stopping is not None
+    assert (made.stopping.reached, made.options.replications) == (False, 100)
+    never = plan(MIGRATION, "1.16", runs=None, precision=0.01)
+    assert never.stopping is not None
+    assert (never.stopping.half_width, never.options.replications) == (0.0, 1024)
+
+
+def test_both_bands_are_of_the_same_draws() -> None:
+    """A profile without any doubt has one band; one observation more or less changes the wide band alone."""
+    certain = {
+        parameter.name: Setting(parameter.distribution, "measured")
+        for parameter in (plan(MIGRATION).profile or Profile("", ())).parameters
+    }
+    few = {name: setting._replace(observations=5) for name, setting in certain.items()}
+    many = {name: setting._replace(observations=10_000) for name, setting in certain.items()}
+    one, five, lots = (plan(MIGRATION, runs=400, settings=settings) for settings in (certain, few, many))
+    for name, window in one.windows.items():
+        assert window.given == window.summary
+        assert five.windows[name].given == lots.windows[name].given == window.given
+    block = [made.windows["scheduling_block"].summary for made in (one, lots, five)]
+    spread = [(summary.p90 or 0) / (summary.p50 or 1) for summary in block]
+    assert spread[0] == pytest.approx(spread[1], rel=0.02)
+    assert spread[2] > spread[0] * 1.05
+
+
+# --- the API server's limit -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("written", "qps", "burst"),
+    [
+        ("", 20, 30),
+        ("kubeAPIQPS: 50\n    kubeAPIBurst: 100", 50, 100),
+        ('kubeAPIQPS: "500m"', 0.5, 30),
+        ("kubeAPIQPS: 0\n    kubeAPIBurst: 0", 20, 30),
+        ("kubeAPIQPS: -1", 0, 30),
+    ],
+)
+def test_the_controllers_rate_limit_is_that_of_the_spec(written: str, qps: float, burst: int) -> None:
+    text = (
+        MODERN.replace("  networking:", f"  kubeControllerManager:\n    {written}\n  networking:", 1)
+        if written
+        else MODERN
+    )
+    made = plan(text, "1.30")
+    assert made.profile is not None
+    assert made.scenario is not None
+    assert (made.profile["api_qps"].distribution, made.profile["api_burst"].distribution) == (Fixed(qps), Fixed(burst))
+    assert made.scenario.timing["api_qps"] == qps * 1e6
+    assert ("kubeControllerManager" in made.profile["api_qps"].source) == bool(written and "QPS: 0" not in written)
 
 
 def test_run_accepts_the_scenario_of_a_plan() -> None:
@@ -484,8 +692,8 @@ def test_progress_counts_every_run() -> None:
         options=Options(replications=6),
         progress=lambda done, total: calls.append((done, total)),
     )
-    # The plan, the plan with certain medians, and two comparisons.
-    assert calls == [(done, 24) for done in range(1, 25)]
+    # The plan, the plan with certain medians, and two comparisons: a block at a time.
+    assert calls == [(done, 24) for done in (6, 12, 18, 24)]
 
 
 def test_uncertain_medians_widen_the_plan() -> None:

@@ -10,10 +10,14 @@ from hypothesis import strategies as st
 
 from calico_lint.kops.releases import Version
 from simulator.profile import (
+    CERTAIN,
+    LONGEST,
     Distribution,
+    Doubt,
     FirstOf,
     Fixed,
     Lognormal,
+    Parameter,
     ProfileError,
     Situation,
     Uniform,
@@ -120,7 +124,7 @@ def test_every_parameter_says_unit_and_source(situation: Situation) -> None:
         assert parameter.unit == timing.unit
         assert parameter.scope == "run" or parameter.name in PER_NODE
         if parameter.observations is not None:
-            assert isinstance(parameter.distribution, Lognormal)
+            assert parameter.uncertain
             assert parameter.source.startswith("assumption")
 
 
@@ -163,7 +167,7 @@ def test_sizes_can_be_set() -> None:
     [
         (migration(), "pull_nod", "did you mean 'pull_node'?"),
         (rolling(), "pause", "of a v3-rolling plan"),
-        (rolling(), "zzz", "these are: apply, bgp_session"),
+        (rolling(), "zzz", "these are: api_burst, api_qps, apply"),
     ],
 )
 def test_an_unknown_parameter_is_refused(situation: Situation, name: str, advice: str) -> None:
@@ -186,15 +190,18 @@ def test_profiles_are_read_from_toml_and_json(tmp_path: Path) -> None:
     toml.write_text(
         '[parameters]\npull_node = "lognormal(2, 0.3)"\nkill = 1\n'
         'pull_cni = {distribution = "3", source = "measured in May"}\n'
+        'sandbox = {distribution = "lognormal(1.2, 0.3)", observations = 20}\n'
     )
     name, settings = load(toml)
     assert name == "office"
-    assert settings["pull_node"] == (Lognormal(2, 0.3), "profile office.toml")
-    assert settings["kill"] == (Fixed(1), "profile office.toml")
-    assert settings["pull_cni"] == (Fixed(3), "measured in May")
+    assert settings["pull_node"] == (Lognormal(2, 0.3), "profile office.toml", None)
+    assert settings["kill"] == (Fixed(1), "profile office.toml", None)
+    assert settings["pull_cni"] == (Fixed(3), "measured in May", None)
+    assert settings["sandbox"] == (Lognormal(1.2, 0.3), "profile office.toml", 20)
+    assert build(migration(), settings)["sandbox"].observations == 20
     json = tmp_path / "p.json"
     json.write_text('{"name": "lab", "parameters": {"kill": 2.5}}')
-    assert load(json) == ("lab", {"kill": (Fixed(2.5), "profile p.json")})
+    assert load(json) == ("lab", {"kill": (Fixed(2.5), "profile p.json", None)})
 
 
 @pytest.mark.parametrize(
@@ -205,6 +212,11 @@ def test_profiles_are_read_from_toml_and_json(tmp_path: Path) -> None:
         ("[parameters]\nkill = true", "parameters.kill is no distribution"),
         ("[parameters]\nkill = [1]", "parameters.kill is no distribution"),
         ('[parameters]\nkill = "fast"', "parameters.kill: 'fast'"),
+        ("[parameters.kill]\nsource = 'x'", "parameters.kill is no distribution"),
+        ("[parameters]\nkill = {distribution = 1, count = 3}", "parameters.kill.count is no key of a parameter"),
+        ("[parameters]\nkill = {distribution = 1, observations = 0}", "parameters.kill.observations: 0 is no number"),
+        ("[parameters]\nkill = {distribution = 1, observations = true}", "write a whole number from 1 on"),
+        ("[parameters]\nkill = {distribution = 1, observations = 2.5}", "2.5 is no number of observations"),
         ("[parameters", "at end of document"),
         ("\xff", "codec can't decode"),
     ],
@@ -223,3 +235,64 @@ def test_a_lognormal_draw_is_cut() -> None:
     assert drawn.min() == 50
     assert drawn.max() == 200
     assert Lognormal(8, 0.5).high == math.inf
+
+
+# --- doubt ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("observations", [3, 10, 60])
+def test_what_few_observations_leave_open(observations: int) -> None:
+    """Moments of the Normal-Inverse-Gamma posterior: E σ'² = σ², E ln m' = ln m, Var ln m' = σ²/n."""
+    parameter = Parameter("sandbox", Lognormal(8, 0.5), "s", "-", "node", observations)
+    doubt = parameter.doubt(np.random.default_rng(2), 400_000)
+    centre, variance = np.log(doubt.scale), np.square(doubt.spread)
+    assert variance.mean() == pytest.approx(1, rel=0.02)
+    assert centre.mean() == pytest.approx(0, abs=0.002)
+    assert centre.std() == pytest.approx(0.5 / math.sqrt(observations), rel=0.02)
+    # A long σ' and a far median go together.
+    assert np.corrcoef(variance, np.abs(centre))[0, 1] > 0.1
+
+
+def test_a_posterior_predicts_a_student_t() -> None:
+    """ln X of the next observation is t with n + 2 degrees of freedom: here P(|t6| > 2.447) = 5 %."""
+    parameter = Parameter("sandbox", Lognormal(8, 0.5), "s", "-", "node", 4)
+    random = np.random.default_rng(4)
+    drawn = parameter.distribution.sample(random, (200_000,), parameter.doubt(random, 200_000))
+    # Location 0, scale² = β/α (1 + 1/n) with α = 3, β = 2 σ².
+    scale = 0.5 * math.sqrt(2 / 3 * (1 + 1 / 4))
+    outside = (np.abs(np.log(drawn / 8)) / scale > 2.447).mean()
+    assert outside == pytest.approx(0.05, abs=0.002)
+
+
+@pytest.mark.parametrize("distribution", [Fixed(3), FirstOf(3, 0, 60), Lognormal(3, 0), Uniform(2, 2)])
+def test_what_has_no_spread_leaves_no_doubt(distribution: Distribution) -> None:
+    parameter = Parameter("sandbox", distribution, "s", "-", "node", 2)
+    assert not parameter.uncertain
+    assert parameter.doubt(np.random.default_rng(1), 64) is CERTAIN
+    assert Parameter("sandbox", Lognormal(3, 1), "s", "-").doubt(np.random.default_rng(1), 64) is CERTAIN
+
+
+@pytest.mark.parametrize("distribution", [Uniform(2, 6), Uniform(0, 5), Lognormal(3, 0.4), Uniform(1, 1000)])
+def test_the_spread_of_the_logarithm(distribution: Uniform | Lognormal) -> None:
+    drawn = np.log(distribution.sample(np.random.default_rng(6), (200_000,)))
+    assert drawn.std() == pytest.approx(distribution.log_spread, rel=0.02)
+
+
+def test_a_doubted_uniform_distribution_is_scaled() -> None:
+    doubt = Doubt(np.array([0.5, 1.0, 4.0]), np.array([3.0, 1.0, 0.1]))
+    drawn = Uniform(2, 6).sample(np.random.default_rng(7), (4000, 3), doubt)
+    assert drawn.min(axis=0) == pytest.approx([1, 2, 8], rel=0.01)
+    assert drawn.max(axis=0) == pytest.approx([3, 6, 24], rel=0.01)
+
+
+def test_ends_that_are_only_guessed_move_together() -> None:
+    doubt = Parameter("services", Uniform(2, 6), "s", "-", "node", 2).doubt(np.random.default_rng(5), 100_000)
+    assert doubt.spread == 1.0
+    assert np.log(doubt.scale).std() == pytest.approx(Uniform(2, 6).log_spread / math.sqrt(2), rel=0.02)
+
+
+def test_no_doubt_makes_a_duration_absurd() -> None:
+    doubt = Doubt(np.full(64, 1e200), np.full(64, 1e3))
+    for distribution in (Uniform(2, 6), Lognormal(3, 0.4)):
+        drawn = distribution.sample(np.random.default_rng(7), (9, 64), doubt)
+        assert drawn.max() == LONGEST

@@ -4,6 +4,7 @@ import io
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,6 +58,12 @@ def test_a_migration_says_what_stands_still() -> None:
     assert "Pull the new images on every node before you start" in words
     assert "seed 0, 368 replications, timing profile 'default'" in words
     assert "Again: calico-sim plan x.yaml" in words
+    # Both bands, one below the other.
+    bands = [line.split()[-3:] for line in out.splitlines() if "exactly right" in line or "no new pod starts " in line]
+    assert len(bands) == 2
+    assert re.search(r"The median run +\d+ of 368, to \d+ min", out)
+    assert re.search(r"The P99 run +\d+ of 368, to \d+ min", out)
+    assert re.search(r"; a run gets \d+ min.* shorter \(median; .* to .*, 95%\)", words)
     assert "–" not in "".join(re.findall(r"^no new pod starts.*$", out, re.MULTILINE))
 
 
@@ -116,7 +123,25 @@ def test_any_width(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
     assert max(map(len, prose)) <= columns
     # Every word of the steps is there, and no quantile is cut.
     assert columns < 60 or "…" not in out
-    assert ("█" in out) == (columns >= 100)
+    line = next(line for line in prose if line.startswith("no new pod"))
+    assert ("█" in line) == (columns >= 100)
+    # The timelines need some room to be to scale.
+    assert ("The median run" in out) == (columns >= 56)
+
+
+def test_a_precision_and_an_engine_are_named() -> None:
+    source = Source("x.yaml", (SPECS / "calico-v2-to-v3.yaml").read_bytes())
+
+    def words(**options: Any) -> str:
+        plan = make_plan(source, releases=parse_release("1.12"), options=Options(nodes=20, **options))
+        return " ".join(rendered(plan, source).split())
+
+    precise = words(precision=0.05)
+    assert re.search(r"1024 runs give that P90 as .* \(97.50%: 95% for all looks together\)", precise)
+    assert "the precision of 0.001 is not reached (more --replications)" in words(precision=0.001, replications=70)
+    assert "played event by event, because calls of the DaemonSet controller wait" in words(
+        max_unavailable="80%", replications=3
+    )
 
 
 def test_commands_are_never_wrapped(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,15 +3,20 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.statistics import (
     QUANTILES,
     binomial_cdf,
     clopper_pearson,
+    estimate,
+    half_width,
     interval_ranks,
+    looks,
+    paired,
     quantile,
     quantile_rank,
     summarise,
@@ -131,3 +136,139 @@ def test_a_summary_does_not_depend_on_the_order(values: list[float], random: obj
     assert first == second
     finite = [point for point in (first.minimum, first.p50, first.p90, first.maximum) if point is not None]
     assert finite == sorted(finite)
+
+
+# --- do the intervals hold what they promise? ---------------------------------------------------------------
+
+EXPERIMENTS = 400
+
+
+def misses_allowed(rate: float) -> int:
+    """Misses among the experiments that a promise of `rate` explains but in one of 10,000 test runs."""
+    allowed = next(k for k in range(EXPERIMENTS) if binomial_cdf(k, EXPERIMENTS, rate) > 1 - 1e-4)
+    assert allowed < EXPERIMENTS * rate * 2
+    return allowed
+
+
+@pytest.mark.parametrize(("share", "z"), [(0.5, 0.0), (0.9, 1.2815515655446004), (0.99, 2.3263478740408408)])
+def test_intervals_of_quantiles_cover_the_truth(share: float, z: float) -> None:
+    """Samples of 400 lognormal lengths, whose quantiles are known."""
+    truth = math.exp(0.5 * z)
+    samples = np.exp(0.5 * np.random.default_rng(11).standard_normal((EXPERIMENTS, 400)))
+    missed = 0
+    for sample in samples:
+        low, high = estimate(sorted(sample.tolist()), share).interval or (None, None)
+        assert low is not None
+        assert high is not None
+        missed += not low <= truth <= high
+    assert missed <= misses_allowed(0.05)
+    # Nor are they so wide that they could not miss.
+    assert missed > 0
+
+
+def test_intervals_of_shares_cover_the_truth() -> None:
+    random = np.random.default_rng(12)
+    missed = 0
+    for over in random.binomial(300, 0.07, EXPERIMENTS):
+        low, high = clopper_pearson(int(over), 300)
+        missed += not low <= 0.07 <= high
+    assert 0 < missed <= misses_allowed(0.05)
+
+
+def test_intervals_of_differences_cover_the_truth() -> None:
+    """Pairs that differ by a shift of -1 and noise around it."""
+    random = np.random.default_rng(13)
+    missed = 0
+    for _ in range(EXPERIMENTS):
+        now = 50 + 10 * random.standard_normal(64)
+        low, high = paired(now.tolist(), (now - 1 + random.standard_normal(64)).tolist()).median.interval or (0, 0)
+        missed += not (low or 0) <= -1 <= (high or 0)
+    assert 0 < missed <= misses_allowed(0.05)
+
+
+def test_stopping_as_soon_as_it_is_narrow_keeps_the_promise() -> None:
+    """The same quantile, looked at again and again until its half width is 4.5 %; the 0.9 quantile of exp(1)."""
+    random = np.random.default_rng(14)
+    missed, ends = 0, set()
+    for _ in range(EXPERIMENTS):
+        values = random.exponential(size=8192)
+        for count, confidence in looks(8192):
+            sample = values[:count].tolist()
+            width = half_width(sample, 0.9, confidence)
+            if width is not None and width <= 0.045:
+                break
+        ends.add(count)
+        low, high = estimate(sorted(sample), 0.9, confidence).interval or (0, 0)
+        missed += not (low or 0) <= math.log(10) <= (high or 0)
+    assert missed <= misses_allowed(0.05)
+    assert len(ends) > 1
+
+
+# --- sequential plans ---------------------------------------------------------------------------------------
+
+
+def test_looks_double_and_spend_five_percent_at_most() -> None:
+    plan = list(looks(10_000))
+    assert [count for count, _ in plan] == [1024, 2048, 4096, 8192, 10_000]
+    failing = [1 - confidence for _, confidence in plan]
+    assert failing == pytest.approx([0.025, 0.0125, 0.00625, 0.003125, 0.0015625])
+    assert sum(failing) <= 0.05
+    assert list(looks(500)) == [(500, 0.975)]
+
+
+def test_half_width() -> None:
+    ordered = [float(value) for value in range(1, 101)]
+    assert half_width(ordered, 0.5) == pytest.approx((61 - 40) / 2 / 50)
+    assert half_width(ordered, 0.99) is None
+    assert half_width([0.0] * 100, 0.9) == 0.0
+    assert half_width([math.inf] * 100, 0.9) == 0.0
+    assert half_width([1.0] * 90 + [math.inf] * 10, 0.9) is None
+
+
+def test_a_wider_promise_is_a_wider_interval() -> None:
+    values = [float(value) for value in range(2000)]
+    narrow, wide = summarise(values), summarise(values, 0.99)
+    for name in QUANTILES:
+        (low, high), (lower, higher) = narrow.intervals[name] or (0, 0), wide.intervals[name] or (0, 0)
+        assert (lower or 0) < (low or 0) < (high or 0) < (higher or 0)
+
+
+# --- pairs --------------------------------------------------------------------------------------------------
+
+
+def test_pairs_are_compared_run_by_run() -> None:
+    now = [float(value) for value in range(100, 200)]
+    difference = paired(now, [value - 5 for value in now])
+    assert (difference.median.value, difference.median.interval, difference.shorter) == (-5, (-5, -5), 1.0)
+    assert difference.shorter_interval == (pytest.approx(0.025 ** (1 / 100)), 1.0)
+    same = paired(now, now)
+    assert (same.median.value, same.shorter) == (0, 0.0)
+    # Twice the same sample in another order has the same quantiles, but is not the same in pairs.
+    turned = paired(now, now[::-1])
+    assert turned.shorter == 0.5
+    assert turned.median.interval is not None
+
+
+def test_pairs_that_do_not_end() -> None:
+    endless = [math.inf] * 40
+    assert paired(endless, endless).median.value == 0
+    assert paired([5.0] * 40, endless).median.value is None
+    ended = paired(endless, [5.0] * 40)
+    assert (ended.median.value, ended.shorter) == (None, 1.0)
+
+
+@pytest.mark.parametrize(("now", "then"), [([], []), ([1.0], [1.0, 2.0])])
+def test_what_are_no_pairs(now: list[float], then: list[float]) -> None:
+    with pytest.raises(ValueError, match="are no pairs"):
+        paired(now, then)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(2000, 100_000), st.sampled_from([0.5, 0.9, 0.99]))
+def test_ranks_of_many_runs_stand_around_the_quantile(count: int, share: float) -> None:
+    ranks = interval_ranks(count, share)
+    assert ranks is not None
+    spread = math.sqrt(count * share * (1 - share))
+    # The normal approximation, to a rank or two.
+    assert ranks[0] == pytest.approx(count * share - 1.96 * spread, abs=3)
+    assert ranks[1] == pytest.approx(count * share + 1.96 * spread, abs=3)
