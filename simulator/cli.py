@@ -12,14 +12,19 @@ from typing import TYPE_CHECKING, Any
 from calico_lint import __version__
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+    from contextlib import AbstractContextManager
+
     from calico_lint.yaml_source import Source
-    from simulator.plan import Plan
+    from simulator.plan import Options, Plan
     from simulator.report.trace import Files
+    from simulator.v1_data import V1Data
 
 USAGE, INTERRUPTED = 2, 130
 
 # What the extra [sim] brings; the rest of the package works without.
 _EXTRA = ("numpy", "simpy", "networkx", "rich")
+_EXTRA_CLUSTER = ("distributed", "dask")  # what [cluster] brings
 
 
 class UsageError(Exception):
@@ -47,9 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] not in _EXTRA:
+        package = (error.name or "").partition(".")[0]
+        if package not in (*_EXTRA, *_EXTRA_CLUSTER):
             raise
-        return _fail(f"{error.name} is not installed: run  pip install 'calico-lint[sim]'")
+        extra = "cluster" if package in _EXTRA_CLUSTER else "sim"
+        return _fail(f"{package} is not installed: run  pip install 'calico-lint[{extra}]'")
     except UsageError as error:
         return _fail(str(error))
     except OSError as error:
@@ -67,23 +74,12 @@ def _fail(message: str) -> int:
 
 def _plan(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     from calico_lint.kops.releases import ReleaseError, parse_release
-    from simulator.plan import Options, PlanError, make_plan, parse_budget, parse_rate, parse_share
+    from simulator.plan import PlanError, make_plan
     from simulator.profile import ProfileError
     from simulator.scenario import ScenarioError
 
     try:
-        name, settings = _settings(options)
-        wishes = Options(
-            nodes=options.nodes,
-            replications=options.replications,
-            seed=options.seed,
-            max_unavailable=options.max_unavailable,
-            settings=settings,
-            profile_name=name,
-            budgets=tuple(parse_budget(text) for text in options.budget),
-            risk=parse_share(options.risk),
-            pod_rate=None if options.pod_rate is None else parse_rate(options.pod_rate),
-        )
+        wishes = _wishes(options)
         releases = parse_release(options.kops_version) if options.kops_version else None
         old_releases = parse_release(options.from_kops_version) if options.from_kops_version else None
     except (ProfileError, ReleaseError, ValueError) as error:
@@ -91,9 +87,15 @@ def _plan(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     files = _trace_files(options)
     if files is not None:
         files.check()
+    if options.html is not None:
+        from simulator.report.files import check_writable
+
+        check_writable(options.html)
     new = _source(options.spec)
     old = _source(options.old) if options.old is not None else None
     sources = {source.path: source for source in (new, old) if source is not None}
+    if wishes.v1_data is not None:
+        sources = {**wishes.v1_data.sources, **sources}
     try:
         with _Progress() as progress:
             plan = make_plan(new, old, releases, old_releases, wishes, progress.update)
@@ -104,10 +106,43 @@ def _plan(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         raise UsageError(str(error)) from None
     except ScenarioError as error:
         raise UsageError(str(error)) from None
-    _print_plan(plan, sources, options.format, shlex.join(["calico-sim", *arguments]))
+    command = shlex.join(["calico-sim", *arguments])
+    if options.html is not None:  # before the report: who reads that may stop early
+        _write_html(plan, sources, options.html, command)
+    _print_plan(plan, sources, options.format, command)
     if files is not None:
         _write_typical_run(plan, files)
     return plan.exit_code
+
+
+def _wishes(options: argparse.Namespace) -> Options:
+    """What `plan` and `fleet` both let the user choose. Raises ValueError (of which a ProfileError is one)."""
+    from simulator.plan import Options, parse_budget, parse_precision, parse_rate, parse_share
+
+    name, settings = _settings(options)
+    return Options(
+        nodes=options.nodes,
+        replications=options.replications,
+        seed=options.seed,
+        max_unavailable=options.max_unavailable,
+        settings=settings,
+        profile_name=name,
+        budgets=tuple(parse_budget(text) for text in options.budget),
+        risk=parse_share(options.risk),
+        pod_rate=None if options.pod_rate is None else parse_rate(options.pod_rate),
+        precision=None if options.precision is None else parse_precision(options.precision),
+        workers=options.workers,
+        v1_data=_v1_data(getattr(options, "v1_data", None)),
+    )
+
+
+def _v1_data(paths: list[str] | None) -> V1Data | None:
+    """The data to migrate. Raises ValueError where it cannot be read."""
+    if not paths:
+        return None
+    from simulator.v1_data import read_v1_data
+
+    return read_v1_data(paths)
 
 
 def _print_plan(plan: Plan, sources: dict[str, Source], format: str, command: str) -> None:
@@ -119,6 +154,18 @@ def _print_plan(plan: Plan, sources: dict[str, Source], format: str, command: st
         from simulator.report import text
 
         text.write(plan, sources, command)
+
+
+def _write_html(plan: Plan, sources: dict[str, Source], path: str, command: str) -> None:
+    from hashlib import sha256
+
+    from simulator.report import html
+    from simulator.report.files import write_whole
+
+    # A file's own bytes, as sha256sum has them; standard input can be read once only.
+    contents = {name: source.text.encode() if name == "<stdin>" else _bytes(name) for name, source in sources.items()}
+    digests = {name: sha256(content).hexdigest() for name, content in contents.items()}
+    write_whole(path, html.render(plan, command, digests))
 
 
 def _write_typical_run(plan: Plan, files: Files) -> None:
@@ -183,7 +230,8 @@ def _settings(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
 class _Progress:
     """A bar on standard error while the runs go on, if that is a terminal; else nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, what: str = "simulating") -> None:
+        self._what = what
         self._bar: Any = None
         self._task: Any = None
 
@@ -201,12 +249,63 @@ class _Progress:
         if self._bar is None:
             return
         if self._task is None:
-            self._task = self._bar.add_task("simulating", total=total)
-        self._bar.update(self._task, completed=done)
+            self._task = self._bar.add_task(self._what, total=total)
+        self._bar.update(self._task, completed=done, total=total)
 
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.stop()
+
+
+# --- fleet ----------------------------------------------------------------------------------------------
+
+
+def _fleet(options: argparse.Namespace, arguments: Sequence[str]) -> int:
+    from contextlib import nullcontext
+
+    from calico_lint.kops.releases import ReleaseError, parse_release
+    from simulator import fleet
+    from simulator.report.fleet import write
+
+    try:
+        wishes = _wishes(options)
+        for release in (options.kops_version, options.from_kops_version):
+            if release is not None:
+                parse_release(release)
+        tasks = [
+            fleet.Task(str(path), path.read_bytes(), wishes, options.kops_version, options.from_kops_version)
+            for path in fleet.find(options.place)
+        ]
+        output = None if options.output is None else fleet.Output(options.output)
+        lines = [] if output is None else output.resume(tasks)
+        made = {line["path"] for line in lines}
+        missing = [task for task in tasks if task.path not in made]
+        at_once: int | None = None
+        where: AbstractContextManager[Callable[[], Executor]]
+        if options.scheduler is not None:
+            where = fleet.dask(options.scheduler)
+        else:
+            start, at_once = fleet.processes(options.workers)
+            where = nullcontext(start)
+        with where as start, _Progress("planning") as progress:
+            for line in fleet.run(missing, start, at_once, options.retries) if missing else ():
+                lines.append(line)
+                if output is not None:
+                    output.add(line)
+                elif options.format == "json":
+                    sys.stdout.write(fleet.render(line))
+                    sys.stdout.flush()
+                progress.update(len(lines), len(tasks))
+        if output is not None:
+            output.finish(lines)
+    except (fleet.FleetError, ReleaseError, ValueError) as error:
+        raise UsageError(str(error)) from None
+    if options.format == "text":
+        write(lines, sys.stdout)
+    failed = sum(line["status"] == fleet.FAILED for line in lines)
+    kept = f", {len(made)} of them from {output.path}" if output is not None and made else ""
+    print(f"calico-sim: {len(lines) - failed} of {len(tasks)} clusters planned{kept}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 # --- run ------------------------------------------------------------------------------------------------
@@ -238,6 +337,93 @@ def _replay(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         raise UsageError(f"{options.recording}: {error}") from None
     sys.stdout.write(render_json(answer) if options.format == "json" else render_text(answer, options.recording))
     return 0
+
+
+# --- route ----------------------------------------------------------------------------------------------
+
+
+def _route(options: argparse.Namespace, arguments: Sequence[str]) -> int:
+    from calico_lint.kops.releases import ReleaseError, parse_release
+    from calico_lint.linter import lint_sources
+    from simulator.plan import Options
+    from simulator.report.route import render_json, render_text
+    from simulator.route import RouteError, find_route, parse_goal, stages, start_of
+
+    spec = _source(options.spec)
+    try:
+        goals = [parse_goal(text) for text in options.to]
+        releases = parse_release(options.kops_version) if options.kops_version else None
+    except (ReleaseError, RouteError) as error:
+        raise UsageError(str(error)) from None
+    found = lint_sources(spec, releases=releases).clusters
+    if len(found) != 1:
+        raise UsageError(f"{spec.path}: a route is for one cluster, this file holds {len(found)}")
+    cluster, candidates = found[0]
+    try:
+        route = find_route(*start_of(cluster, candidates), goals)
+    except RouteError as error:
+        print(f"calico-sim: no answer: {spec.path}: {error}", file=sys.stderr)
+        return 1
+    steps = list(stages(route, spec, Options(nodes=options.nodes)))
+    render = render_json if options.format == "json" else render_text
+    sys.stdout.write(render(route, steps, cluster.name or "NAME", spec.path))
+    return 1 if route.refused else 0
+
+
+# --- calibrate ------------------------------------------------------------------------------------------
+
+
+def _calibrate(options: argparse.Namespace, arguments: Sequence[str]) -> int:
+    from simulator.calibrate import CalibrationError, fit_all, profile_toml, read
+    from simulator.report.calibrate import render_json, render_text
+    from simulator.report.files import write_whole
+
+    try:
+        seen = read((path, _bytes(path)) for path in options.records)
+    except CalibrationError as error:
+        raise UsageError(str(error)) from None
+    fits = fit_all(seen)
+    if not fits:
+        print("calico-sim: no answer: the records hold pods, but no duration of any stage", file=sys.stderr)
+        return 1
+    if options.output is not None:
+        write_whole(options.output, profile_toml(options.name, fits))
+    sys.stdout.write((render_json if options.format == "json" else render_text)(seen, fits))
+    return 0
+
+
+# --- watch ----------------------------------------------------------------------------------------------
+
+
+def _watch(options: argparse.Namespace, arguments: Sequence[str]) -> int:
+    from pathlib import Path
+
+    from simulator.report.watch import follow
+    from simulator.watch import Expectation, Watch, WatchError
+
+    try:
+        expected = Expectation()
+        if options.plan is not None:
+            expected = Expectation.of_plan(_json(options.plan))
+        return follow(
+            Watch(expected),
+            sys.stdin,
+            sys.stdout,
+            state=None if options.state is None else Path(options.state),
+            as_json=options.format == "json",
+        )
+    except WatchError as error:
+        raise UsageError(str(error)) from None
+
+
+def _json(path: str) -> Any:
+    from simulator import kubectl
+    from simulator.scenario import ScenarioError
+
+    try:
+        return kubectl.load(_bytes(path))
+    except ScenarioError as error:
+        raise UsageError(f"{path}: {error}") from None
 
 
 # --- recover --------------------------------------------------------------------------------------------
@@ -308,9 +494,60 @@ def _max_unavailable(text: str) -> int | str:
     return f"{_whole(1, 100)(text[:-1])}%"
 
 
+def _add_plan_options(parser: argparse.ArgumentParser, workers: str) -> None:
+    parser.add_argument("--kops-version", metavar="X.Y.Z", help="the kOps that will apply it (default: inferred)")
+    parser.add_argument("--from-kops-version", metavar="X.Y.Z", help="the kOps that last applied the old spec")
+    parser.add_argument(
+        "--nodes", type=_whole(1, 100_000), metavar="N", help="nodes, control plane included (default: minSize)"
+    )
+    parser.add_argument(
+        "--max-unavailable", type=_max_unavailable, default=1, metavar="N|N%%", help="of the DaemonSet (default: 1)"
+    )
+    parser.add_argument(
+        "--replications",
+        type=_whole(1, 1_000_000),
+        metavar="N",
+        help="runs (default: 2000; P99 needs 368); with --precision: at most (65536)",
+    )
+    parser.add_argument(
+        "--precision", metavar="P", help="as many runs as it takes until the P90's interval is so narrow, e.g. 2%%"
+    )
+    parser.add_argument("--workers", type=_whole(1, 1024), metavar="N", help=workers)
+    parser.add_argument(
+        "--seed", type=_whole(0, 2**63), default=0, metavar="N", help="of the random draws (default: 0)"
+    )
+    parser.add_argument("--profile", default="default", metavar="FILE", help="timing profile, TOML or JSON")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=DISTRIBUTION",
+        help="replace a timing, e.g. pull_node=lognormal(8,0.5); repeatable",
+    )
+    parser.add_argument(
+        "--budget",
+        action="append",
+        default=[],
+        metavar="WINDOW=DURATION",
+        help="e.g. scheduling_block=10m: exit 3 when it is exceeded too often; repeatable",
+    )
+    parser.add_argument("--pod-rate", metavar="N/min", help="new pods: say how many of them have to wait, and how long")
+    parser.add_argument("--risk", default="5%", metavar="P", help="accepted chance to exceed a budget (default: 5%%)")
+
+
 def _add_trace_options(parser: argparse.ArgumentParser, what: str) -> None:
     parser.add_argument("--trace", metavar="FILE", help=f"write {what} as Chrome trace events, for ui.perfetto.dev")
     parser.add_argument("--csv", metavar="FILE", help=f"write the events of {what}, one a row")
+
+
+class _Completion(argparse.Action):
+    """Prints and leaves, as `--version` does: no command is needed."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *values: Any, **_: Any) -> None:
+        from calico_lint.completion import script
+
+        sys.stdout.write(script(parser, values[1]))
+        parser.exit()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -318,6 +555,12 @@ def _parser() -> argparse.ArgumentParser:
         prog="calico-sim", description="Predict what a Calico upgrade by kOps will do to a cluster, before it runs."
     )
     parser.add_argument("--version", action="version", version=f"calico-sim {__version__}")
+    parser.add_argument(
+        "--completion",
+        action=_Completion,
+        choices=("bash", "zsh", "fish"),
+        help="print the completion for a shell, and stop",
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     plan = commands.add_parser(
@@ -331,37 +574,37 @@ def _parser() -> argparse.ArgumentParser:
     plan.set_defaults(command=_plan)
     plan.add_argument("spec", metavar="CLUSTER.yaml", help="the spec that kOps will apply, InstanceGroups included")
     plan.add_argument("--from", dest="old", metavar="OLD.yaml", help="the spec as it is today")
-    plan.add_argument("--kops-version", metavar="X.Y.Z", help="the kOps that will apply it (default: inferred)")
-    plan.add_argument("--from-kops-version", metavar="X.Y.Z", help="the kOps that last applied the old spec")
     plan.add_argument(
-        "--nodes", type=_whole(1, 100_000), metavar="N", help="nodes, control plane included (default: minSize)"
-    )
-    plan.add_argument(
-        "--max-unavailable", type=_max_unavailable, default=1, metavar="N|N%%", help="of the DaemonSet (default: 1)"
-    )
-    plan.add_argument(
-        "--replications", type=_whole(1, 1_000_000), default=400, metavar="N", help="runs (default: 400; P99 needs 368)"
-    )
-    plan.add_argument("--seed", type=_whole(0, 2**63), default=0, metavar="N", help="of the random draws (default: 0)")
-    plan.add_argument("--profile", default="default", metavar="FILE", help="timing profile, TOML or JSON")
-    plan.add_argument(
-        "--set",
+        "--v1-data",
         action="append",
-        default=[],
-        metavar="NAME=DISTRIBUTION",
-        help="replace a timing, e.g. pull_node=lognormal(8,0.5); repeatable",
+        metavar="PATH|URL",
+        help="Calico v1 data, as calico-lint --v1-data takes it: counted instead of estimated; repeatable",
     )
-    plan.add_argument(
-        "--budget",
-        action="append",
-        default=[],
-        metavar="WINDOW=DURATION",
-        help="e.g. scheduling_block=10m: exit 3 when it is exceeded too often; repeatable",
-    )
-    plan.add_argument("--pod-rate", metavar="N/min", help="new pods: say how many of them have to wait, and how long")
-    plan.add_argument("--risk", default="5%", metavar="P", help="accepted chance to exceed a budget (default: 5%%)")
+    _add_plan_options(plan, "threads (default: one a processor); they change no number")
     plan.add_argument("--format", choices=("text", "json"), default="text")
+    plan.add_argument("--html", metavar="FILE", help="write the plan as one self-contained page besides")
     _add_trace_options(plan, "the replication with the median block")
+
+    fleet = commands.add_parser(
+        "fleet",
+        help="a plan for each of many clusters, here or on a Dask cluster",
+        description="One plan for each spec, with the options of `plan`. Results are JSON lines, kept as they come: "
+        "started again with the same --output, it makes only what is missing.",
+        epilog="Exit: 0 all planned, whatever their verdicts; 1 some have no plan (each says why); 2 usage.",
+    )
+    fleet.set_defaults(command=_fleet)
+    fleet.add_argument("place", metavar="DIR|GLOB", help="a directory, or a pattern such as 'specs/**/*.yaml'")
+    fleet.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster, e.g. tcp://10.0.0.1:8786")
+    fleet.add_argument("--output", metavar="FILE", help="JSON lines, or FILE.parquet: resumed if it is there")
+    fleet.add_argument(
+        "--retries",
+        type=_whole(0, 100),
+        default=2,
+        metavar="N",
+        help="of a plan whose worker died or that failed for another reason than its spec (default: 2)",
+    )
+    _add_plan_options(fleet, "processes (default: one a processor); they change no number")
+    fleet.add_argument("--format", choices=("text", "json"), default="text", help="of what is printed (default: text)")
 
     run = commands.add_parser(
         "run",
@@ -381,6 +624,54 @@ def _parser() -> argparse.ArgumentParser:
     replay.set_defaults(command=_replay)
     replay.add_argument("recording", metavar="TRACE.json", help="a recorded rollout (- for standard input)")
     replay.add_argument("--format", choices=("text", "json"), default="text")
+
+    route = commands.add_parser(
+        "route",
+        help="the ordered upgrade steps from a spec to a goal",
+        description="The shortest safe way from the cluster as CLUSTER.yaml describes it to a goal: each step with its "
+        "reason, its commands and what it does to the cluster.",
+        epilog="Exit: 0 a route, or nothing to do; 1 there is none, with the reason; 2 usage or unreadable.",
+    )
+    route.set_defaults(command=_route)
+    route.add_argument("spec", metavar="CLUSTER.yaml", help="the spec as it is today, InstanceGroups included")
+    route.add_argument(
+        "--to",
+        action="append",
+        required=True,
+        metavar="GOAL",
+        help="v3, crd (Calico on the Kubernetes datastore), kops=1.24, kubernetes=1.24, calico=3.23; repeatable: all",
+    )
+    route.add_argument("--kops-version", metavar="X.Y.Z", help="the kOps that last applied it (default: inferred)")
+    route.add_argument(
+        "--nodes", type=_whole(1, 100_000), metavar="N", help="nodes, control plane included (default: minSize)"
+    )
+    route.add_argument("--format", choices=("text", "json"), default="text")
+
+    calibrate = commands.add_parser(
+        "calibrate",
+        help="a timing profile from what your cluster did",
+        description="Fit the timing profile to records of your own cluster: what kubectl -n kube-system get pods -o "
+        "json, get events -o json or get pods -w -o json printed, or recorded rollouts.",
+        epilog="Exit: 0 a profile; 1 nothing to fit in the records; 2 usage or unreadable.",
+    )
+    calibrate.set_defaults(command=_calibrate)
+    calibrate.add_argument("records", metavar="RECORD", nargs="+", help="JSON files (- for standard input)")
+    calibrate.add_argument("--output", metavar="PROFILE", help="write the profile here, for plan --profile")
+    calibrate.add_argument("--name", default="calibrated", metavar="NAME", help="of the profile")
+    calibrate.add_argument("--format", choices=("text", "json"), default="text")
+
+    watch = commands.add_parser(
+        "watch",
+        help="follow a live upgrade: progress, time left, alarms",
+        description="Follow a live upgrade on standard input: where it stands, when it will be over, what is wrong "
+        "and how to recover.\n\n  kubectl -n kube-system get pods -w -o json | calico-sim watch --plan plan.json",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="Exit: 0 the upgrade is done; 1 the stream ended before; 2 usage; 130 interrupted.",
+    )
+    watch.set_defaults(command=_watch)
+    watch.add_argument("--plan", metavar="PLAN.json", help="what calico-sim plan --format json predicted")
+    watch.add_argument("--state", metavar="FILE", help="keep what was seen here, and go on from it")
+    watch.add_argument("--format", choices=("text", "json"), default="text", help="json: one object a line")
 
     recover = commands.add_parser(
         "recover",

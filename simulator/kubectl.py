@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
@@ -189,6 +189,17 @@ def read_short(table: Table) -> PodState:
 
 
 # --- objects --------------------------------------------------------------------------------------------
+
+
+def objects(data: object) -> Iterator[Mapping[str, Any]]:
+    """The single objects in kubectl's JSON, in order, as they are.
+
+    Raises:
+        ScenarioError: it is no object of Kubernetes.
+
+    """
+    for table in _objects(Table(data, "")):
+        yield table.data
 
 
 def _objects(table: Table) -> Iterable[Table]:

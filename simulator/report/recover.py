@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from collections.abc import Iterator
 from typing import Any
 
 from simulator.catalogue import FAULTS, Etcd, Step
 from simulator.recover import Answer, filled, steps_of
-
-WIDTH = 100
+from simulator.report.lines import shown, wrapped
 
 _INDENT = "   "
 
@@ -22,7 +20,7 @@ def render_json(answer: Answer, etcd: Etcd) -> str:
 
 def render_text(answer: Answer, etcd: Etcd) -> str:
     """The verdict, what it waits for or what decides, then the steps in order."""
-    return "".join(f"{_shown(line)}\n" for line in _lines(answer, etcd, ""))
+    return "".join(f"{shown(line)}\n" for line in _lines(answer, etcd, ""))
 
 
 def _data(answer: Answer, etcd: Etcd) -> dict[str, Any]:
@@ -59,13 +57,13 @@ def _command(answer: Answer, etcd: Etcd) -> str:
 
 
 def _lines(answer: Answer, etcd: Etcd, indent: str) -> Iterator[str]:
-    yield from _wrapped(f"{indent}{answer.verdict.upper().replace('-', ' ')}  ", answer.summary)
+    yield from wrapped(f"{indent}{answer.verdict.upper().replace('-', ' ')}  ", answer.summary)
     for what, longest in answer.waits:
-        yield from _wrapped(f"{indent}{_INDENT}- ", f"{what} (at most: {longest})")
+        yield from wrapped(f"{indent}{_INDENT}- ", f"{what} (at most: {longest})")
     for fault in answer.faults if not answer.branches else ():
-        yield from _wrapped(f"{indent}{fault:4} ", f"{FAULTS[fault].name}. Heals by itself: {FAULTS[fault].healing}.")
+        yield from wrapped(f"{indent}{fault:4} ", f"{FAULTS[fault].name}. Heals by itself: {FAULTS[fault].healing}.")
     for note in answer.notes:
-        yield from _wrapped(indent, etcd.fill(note))
+        yield from wrapped(indent, etcd.fill(note))
     for number, step in enumerate(steps_of(answer), start=1):
         yield ""
         yield from _step(number, step, etcd, indent)
@@ -74,7 +72,7 @@ def _lines(answer: Answer, etcd: Etcd, indent: str) -> Iterator[str]:
         yield ""
     suspects = [answer.names[step] for step in answer.steps if "POD" in answer.names.get(step, ())]
     for text in sorted(filter(None, also)):
-        yield from _wrapped(indent, filled(text, suspects[0] if suspects else {}))
+        yield from wrapped(indent, filled(text, suspects[0] if suspects else {}))
     if answer.steps:
         yield f"{indent}Ask again after the last step, or when something looks different in between."
     if answer.question is not None:
@@ -88,33 +86,16 @@ def _lines(answer: Answer, etcd: Etcd, indent: str) -> Iterator[str]:
 
 
 def _step(number: int, step: Step, etcd: Etcd, indent: str) -> Iterator[str]:
-    yield from _wrapped(f"{indent}{number}. ", step.do)
+    yield from wrapped(f"{indent}{number}. ", step.do)
     inner = indent + _INDENT
     if step.before:
-        yield from _wrapped(f"{inner}First: ", step.before)
+        yield from wrapped(f"{inner}First: ", step.before)
     if step.see:
         yield f"{inner}$ {etcd.fill(step.see)}"
     yield f"{inner}Do:"
     for command in step.commands:
         yield f"{inner}$ {etcd.fill(command)}"
-    yield from _wrapped(f"{inner}Then:  ", f"{step.check}:")
+    yield from wrapped(f"{inner}Then:  ", f"{step.check}:")
     yield f"{inner}$ {etcd.fill(step.look)}"
     if step.never:
-        yield from _wrapped(f"{inner}Not:   ", step.never)
-
-
-def _wrapped(first: str, text: str) -> list[str]:
-    """Text behind a label, further lines indented as far as it."""
-    return textwrap.wrap(
-        text,
-        WIDTH,
-        initial_indent=first,
-        subsequent_indent=" " * len(first),
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-
-
-def _shown(text: str) -> str:
-    """Names come from the input: without what a terminal would obey."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
+        yield from wrapped(f"{inner}Not:   ", step.never)

@@ -7,20 +7,16 @@ the new manifests reach the API.
 from __future__ import annotations
 
 import csv
-import errno
 import io
 import json
-import os
-import stat
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from calico_lint import __version__
 from simulator.causes import GOALS, Wait, critical_path, direct_causes, goal
 from simulator.protocol.states import MACHINES, Step, lanes, steps
+from simulator.report.files import check_writable, write_whole
 from simulator.scenario import node_name
 from simulator.timing import MICRO
 from simulator.trace import Trace
@@ -55,13 +51,7 @@ class Files:
 
         """
         for path in self.paths:
-            target = Path(path)
-            if target.is_dir():
-                raise _unwritable(path, "it is a directory")
-            if not target.parent.is_dir():
-                raise _unwritable(path, "its directory does not exist")
-            if not os.access(target if target.exists() else target.parent, os.W_OK):
-                raise _unwritable(path, "permission denied")
+            check_writable(path)
 
     def write(self, trace: Trace, title: str) -> None:
         """Write all of them, each as a whole or not at all.
@@ -72,40 +62,11 @@ class Files:
 
         """
         if self.chrome is not None:
-            _write(self.chrome, as_chrome(trace, title))
+            write_whole(self.chrome, as_chrome(trace, title))
         if self.table is not None:
-            _write(self.table, as_csv(trace))
+            write_whole(self.table, as_csv(trace))
         if self.events is not None:
-            _write(self.events, as_json(trace))
-
-
-def _write(path: str, text: str) -> None:
-    target = Path(path)
-    try:
-        if target.exists() and not stat.S_ISREG(target.stat().st_mode):
-            target.write_text(text, encoding="utf-8", newline="\n")  # a pipe or a device cannot be replaced
-            return
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        try:
-            with open(handle, "w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-            os.chmod(temporary, 0o666 & ~_umask())
-            os.replace(temporary, target)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-    except OSError as error:
-        raise _unwritable(path, error.strerror or "unknown error") from None
-
-
-def _unwritable(path: str, reason: str) -> OSError:
-    return OSError(errno.EIO, f"it cannot be written: {reason}", path)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+            write_whole(self.events, as_json(trace))
 
 
 # --- CSV ---------------------------------------------------------------------------------------------------------

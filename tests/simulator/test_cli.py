@@ -134,7 +134,7 @@ def test_mistakes_are_explained(arguments: list[str], why: str, capsys: pytest.C
         [*PLAN, "--max-unavailable", "0"],
         [*PLAN, "--max-unavailable", "101%"],
         [*PLAN, "--format", "html"],
-        [*PLAN, "--html", "x.html"],
+        [*PLAN, "--workers", "0"],
     ],
 )
 def test_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
