@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check format bench schemas clean
+.PHONY: demo test check format bench fuzz schemas language-server clean
 .DELETE_ON_ERROR:
 
 $(STAMP): pyproject.toml
@@ -29,6 +29,9 @@ check: $(STAMP)  ## style, types, and generated files against their sources
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m schemas.build --check
+	$(BIN)/python -m calico_lint.settings_file --check
+	$(BIN)/python -m calico_lint.manual --check
+	$(BIN)/python -m calico_lint.explain --check docs/rules
 	$(BIN)/python -m simulator.report.faults --check
 	$(BIN)/python -m simulator.protocol.diagrams --check
 
@@ -36,11 +39,23 @@ format: $(STAMP)  ## write what check would ask for
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/python -m schemas.build
+	$(BIN)/python -m calico_lint.settings_file
+	$(BIN)/python -m calico_lint.manual
+	$(BIN)/python -m calico_lint.explain --write docs/rules
 	$(BIN)/python -m simulator.report.faults
 	$(BIN)/python -m simulator.protocol.diagrams
 
+FUZZ_SECONDS ?= 450
+fuzz: $(STAMP)  ## the parser and the fixer on hostile input, $(FUZZ_SECONDS) seconds each; stops at the first crash
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group fuzz
+	nice -n 10 $(BIN)/python -m tests.fuzz parser $(FUZZ_SECONDS)
+	nice -n 10 $(BIN)/python -m tests.fuzz fixer $(FUZZ_SECONDS)
+
 bench: $(STAMP)  ## paired benchmarks; figures are ratios, see bench/README.md
 	$(BIN)/python -m bench
+
+language-server:  ## yaml-language-server from npm, for tests/test_language_server.py
+	npm install --silent --no-audit --no-fund --prefix build/language-server yaml-language-server@1.19.2
 
 clean:
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
