@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import sys
 
-from bench import bench_engine, bench_lint, bench_plan
+from bench import bench_engine, bench_lint, bench_plan, bench_v1data, bench_v1store
 
 
 def main() -> None:
@@ -15,6 +15,10 @@ def main() -> None:
     print()
     bench_engine.main()
     bench_plan.main()
+    print()
+    bench_v1data.main()
+    print()
+    bench_v1store.main()
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from calico_lint.yaml_source import Source
-    from simulator.plan import Options, Plan
+    from simulator.planning import Options, Plan
     from simulator.report.trace import Files
     from simulator.v1_data import V1Data
 
@@ -74,7 +74,7 @@ def _fail(message: str) -> int:
 
 def _plan(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     from calico_lint.kops.releases import ReleaseError, parse_release
-    from simulator.plan import PlanError, make_plan
+    from simulator.planning import PlanError, make_plan
     from simulator.profile import ProfileError
     from simulator.scenario import ScenarioError
 
@@ -117,7 +117,7 @@ def _plan(options: argparse.Namespace, arguments: Sequence[str]) -> int:
 
 def _wishes(options: argparse.Namespace) -> Options:
     """What `plan` and `fleet` both let the user choose. Raises ValueError (of which a ProfileError is one)."""
-    from simulator.plan import Options, parse_budget, parse_precision, parse_rate, parse_share
+    from simulator.planning import Options, parse_budget, parse_precision, parse_rate, parse_share
 
     name, settings = _settings(options)
     return Options(
@@ -171,7 +171,7 @@ def _write_html(plan: Plan, sources: dict[str, Source], path: str, command: str)
 def _write_typical_run(plan: Plan, files: Files) -> None:
     """Write the replication in the middle, and say which that is."""
     from simulator.engine import run
-    from simulator.plan import replication
+    from simulator.planning import replication
     from simulator.scenario import V2_TO_V3
 
     if plan.typical is None:
@@ -345,7 +345,7 @@ def _replay(options: argparse.Namespace, arguments: Sequence[str]) -> int:
 def _route(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     from calico_lint.kops.releases import ReleaseError, parse_release
     from calico_lint.linter import lint_sources
-    from simulator.plan import Options
+    from simulator.planning import Options
     from simulator.report.route import render_json, render_text
     from simulator.route import RouteError, find_route, parse_goal, stages, start_of
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from calico_lint import __version__
-from simulator.plan import Options, PlanError, make_plan
+from simulator.planning import Options, PlanError, make_plan
 
 Json = dict[str, Any]
 

@@ -35,7 +35,7 @@ from calico_lint.kops.releases import (
 )
 from calico_lint.linter import lint_sources
 from calico_lint.yaml_source import Source
-from simulator.plan import Options, Plan, PlanError, make_plan
+from simulator.planning import Options, Plan, PlanError, make_plan
 from simulator.upgrade import MIGRATING_RELEASES, OLDEST_MIGRATABLE
 
 if TYPE_CHECKING:

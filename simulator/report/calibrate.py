@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 
 from simulator.calibrate import STAGES, Fit, Seen
-from simulator.plan import duration
+from simulator.planning import duration
 from simulator.report.lines import shown, wrapped
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from simulator.plan import BLOCKED, GO, NEVER_COMPLETES, OVER_BUDGET, UNDECIDED, duration
+from simulator.planning import BLOCKED, GO, NEVER_COMPLETES, OVER_BUDGET, UNDECIDED, duration
 
 _ORDER = (None, BLOCKED, NEVER_COMPLETES, OVER_BUDGET, UNDECIDED, GO)
 """The verdicts from bad to good; None: no plan."""

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from calico_lint import __version__
 from simulator import windows
-from simulator.plan import BLOCKED, GO, NEVER_COMPLETES, TWO_FREEZES, UNDECIDED, duration
+from simulator.planning import BLOCKED, GO, NEVER_COMPLETES, TWO_FREEZES, UNDECIDED, duration
 from simulator.report.text import MEANWHILE, WINDOWS
 from simulator.scenario import V2_TO_V3
 from simulator.statistics import interval_ranks, quantile_rank
 from simulator.timing import MICRO
 
 if TYPE_CHECKING:
-    from simulator.plan import Plan, Timeline, Window
+    from simulator.planning import Plan, Timeline, Window
     from simulator.trace import NodeTrace, Span, Trace
 
 _VERDICTS = {

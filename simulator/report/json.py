@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from simulator.plan import Plan
+    from simulator.planning import Plan
 
 
 def render(plan: Plan) -> str:

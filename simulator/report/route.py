@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from simulator.plan import duration
+from simulator.planning import duration
 from simulator.report.lines import shown, wrapped
 from simulator.route import Move, Route, Stage, State, commands
 

@@ -15,12 +15,12 @@ from rich.text import Text
 from calico_lint import __version__
 from calico_lint.report.text import render as render_findings
 from calico_lint.yaml_source import Source
-from simulator.plan import BLOCKED, GO, NEVER_COMPLETES, OVER_BUDGET, TWO_FREEZES, UNDECIDED, duration
+from simulator.planning import BLOCKED, GO, NEVER_COMPLETES, OVER_BUDGET, TWO_FREEZES, UNDECIDED, duration
 from simulator.scenario import V2_TO_V3
 from simulator.v1_data import share_of
 
 if TYPE_CHECKING:
-    from simulator.plan import Advice, Plan, Timeline
+    from simulator.planning import Advice, Plan, Timeline
     from simulator.statistics import Summary
 
 MEANWHILE = (

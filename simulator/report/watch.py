@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from simulator.catalogue import Etcd
-from simulator.plan import duration
+from simulator.planning import duration
 from simulator.report import recover
 from simulator.report.lines import shown, wrapped
 from simulator.scenario import ScenarioError

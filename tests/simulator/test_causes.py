@@ -224,7 +224,7 @@ def test_a_trace_without_causes_says_so() -> None:
 def test_networkx_is_imported_by_the_graph_alone() -> None:
     scenario = ROOT / "fixtures" / "scenarios" / "two-nodes-at-once.json"
     script = (
-        "import sys; from simulator.cli import main; from simulator.plan import make_plan; "
+        "import sys; from simulator.cli import main; from simulator.planning import make_plan; "
         f"main(['run', {str(scenario)!r}, '--trace', '/dev/null']); assert 'networkx' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, cwd=ROOT)

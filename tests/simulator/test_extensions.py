@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from simulator.cli import main
 from simulator.engine import run
-from simulator.plan import parse_rate
+from simulator.planning import parse_rate
 from simulator.scenario import Scenario, ScenarioError
 from simulator.windows import result
 from tests.helpers import ROOT

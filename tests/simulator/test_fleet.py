@@ -17,7 +17,7 @@ from calico_lint.yaml_source import Source
 from simulator import fleet
 from simulator.cli import main
 from simulator.fleet import FAILED, PLANNED, FleetError, Output, Task, find, flat, plan_one, render, run
-from simulator.plan import Options, make_plan
+from simulator.planning import Options, make_plan
 from tests.helpers import ROOT
 
 SPECS = ROOT / "fixtures" / "specs"

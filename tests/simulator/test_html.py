@@ -15,7 +15,7 @@ import pytest
 from calico_lint.kops.releases import parse_release
 from calico_lint.yaml_source import Source
 from simulator.cli import main
-from simulator.plan import Options, Plan, make_plan, parse_budget
+from simulator.planning import Options, Plan, make_plan, parse_budget
 from simulator.report.html import render
 
 SPECS = Path(__file__).parents[2] / "fixtures" / "specs"

@@ -15,7 +15,7 @@ from calico_lint.kops.releases import Version, parse_release
 from calico_lint.yaml_source import Source
 from simulator.engine import run
 from simulator.observations import WINDOWS
-from simulator.plan import (
+from simulator.planning import (
     BLOCKED,
     GO,
     NEVER_COMPLETES,
@@ -522,7 +522,7 @@ def test_the_kernel_gives_the_plan_of_the_engine(text: str, kops: str, monkeypat
 def test_what_the_kernel_does_not_cover_runs_on_the_engine_and_the_plan_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("simulator.plan._ENGINE_NODES", 160)
+    monkeypatch.setattr("simulator.planning._ENGINE_NODES", 160)
     settings = {"api_qps": (Fixed(0.5), "--set"), "api_burst": (Fixed(1), "--set")}
     made = plan(MODERN, "1.30", nodes=16, max_unavailable="100%", runs=None, settings=settings)
     assert made.engine is not None

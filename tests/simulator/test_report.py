@@ -11,7 +11,7 @@ import pytest
 from calico_lint.kops.releases import parse_release
 from calico_lint.yaml_source import Source
 from simulator.cli import main
-from simulator.plan import Budget, Options, Plan, make_plan
+from simulator.planning import Budget, Options, Plan, make_plan
 from simulator.report import json as json_report
 from simulator.report import text
 from tests.helpers import ROOT

@@ -14,7 +14,7 @@ from calico_lint.kops.releases import newest_of_minor, parse_release, takes_kube
 from calico_lint.linter import lint_sources
 from calico_lint.yaml_source import Source
 from simulator.cli import main
-from simulator.plan import Options
+from simulator.planning import Options
 from simulator.route import Route, RouteError, State, find_route, moves_from, parse_goal, stages, start_of
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "specs"
@@ -161,7 +161,8 @@ def test_the_linter_agrees_with_every_step(spec: str, goal: str) -> None:
     found = find_route(start, assumptions, [parse_goal(goal)])
     assert found.moves
     for stage in stages(found, source, Options(replications=2)):
-        assert [finding.rule for finding in stage.findings] == [], stage.move.title
+        # O888: the images are older than the kOps of the later steps. That is for the user to put right.
+        assert {finding.rule for finding in stage.findings} <= {"O888"}, stage.move.title
 
 
 def test_an_anchor_ends_the_predictions() -> None:
