@@ -12,6 +12,8 @@ Nothing here raises on any JSON value, except `from_api`, which raises `InvalidR
 
 from __future__ import annotations
 
+# Loaded here and not when it is first asked for: that would put the module in the place of the function of its name.
+import calico_lint.v1data.convert as _conversion
 from calico_lint.v1data.objects import (
     STAGES,
     UPGRADES,
@@ -61,9 +63,7 @@ def convert(
     that a missing version, a missing Ready flag or an empty store are problems; what calicoctl prints has neither.
     Without `keep` the converted resources are only counted: `Conversion.resources` holds kind and name of each.
     """
-    from calico_lint.v1data.convert import convert
-
-    return convert(objects, upgrade, whole_store=whole_store, keep=keep)
+    return _conversion.convert(objects, upgrade, whole_store=whole_store, keep=keep)
 
 
 def is_clean(v3_keys: Iterable[str]) -> list[Problem]:

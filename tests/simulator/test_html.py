@@ -36,7 +36,7 @@ def plans() -> dict[str, Plan]:
         "rolling": plan_of("calico-v3-rolling.yaml", "1.32"),
         "never": plan_of("calico-v2-to-v3.yaml", "1.16", replications=20),
         "blocked": plan_of("calico-v2-etcd-2.yaml", "1.14"),
-        "large": plan_of("calico-v2-to-v3.yaml", "1.14", nodes=5000, replications=64, max_unavailable="10%"),
+        "large": plan_of("calico-v2-to-v3.yaml", "1.14", nodes=5000, replications=64),
     }
 
 
