@@ -182,7 +182,7 @@ def completion_job_never_ends(cluster: Cluster, release: Version, node: Node) ->
     )
 
 
-@rule("S13", "one-pod-at-a-time", severity="warning", origin="calico", until="1.8")
+@rule("S13", "one-pod-at-a-time", severity="warning", origin="calico", until="1.8", unanimous=True)
 def one_pod_at_a_time(cluster: Cluster, release: Version) -> Iterator[Hit]:
     """The calico-node DaemonSet of this kOps does not roll by itself.
 
