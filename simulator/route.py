@@ -363,7 +363,7 @@ def _no_certificate(after: State) -> tuple[str, str] | None:
     """
     if not after.tls or after.provider != MANAGER or after.manifest is None or after.manifest.datastore == KUBERNETES:
         return None
-    return "KE216", "with etcd-manager and TLS no node gets the certificate that Calico needs to reach etcd"
+    return "S14", "with etcd-manager and TLS no node gets the certificate that Calico needs to reach etcd"
 
 
 def _etcd(state: State) -> Iterator[Move]:

@@ -665,6 +665,43 @@ def calico_etcd_tls_scheme(cluster: Cluster, release: Version, node: Node) -> It
         )
 
 
+@rule("KE215", "kubernetes-1.13-needs-etcd-3", severity="error", origin="calico", since="1.13", until="1.19",
+      on="etcdClusters")  # fmt: skip
+def kubernetes_needs_etcd_3(cluster: Cluster, release: Version, node: Node) -> Iterator[Hit]:
+    """Version 2 of etcd below Kubernetes 1.13 or later.
+
+    kOps tells the API server to store as etcd 2 does where the first etcd cluster is version 2. Kubernetes 1.13 took
+    that storage away: the API server does not start, and nothing of Calico is installed or updated.
+
+    Bad (kOps 1.13.2):
+        kubernetesVersion: 1.13.12
+        etcdClusters:
+        - {name: main, version: 2.2.1, provider: Legacy, etcdMembers: [{name: a, instanceGroup: cp-a}]}
+        - {name: events, version: 2.2.1, provider: Legacy, etcdMembers: [{name: a, instanceGroup: cp-a}]}
+    Good (kOps 1.13.2):
+        kubernetesVersion: 1.12.10
+        etcdClusters:
+        - {name: main, version: 2.2.1, provider: Legacy, etcdMembers: [{name: a, instanceGroup: cp-a}]}
+        - {name: events, version: 2.2.1, provider: Legacy, etcdMembers: [{name: a, instanceGroup: cp-a}]}
+    Fix: move etcd to 3.x with etcd-manager while the cluster runs Kubernetes 1.12 or older (P705).
+    Source: pkg/model/components/apiserver.go@release-1.13:55-62; CHANGELOG-1.13 of Kubernetes, "the deprecated etcd2
+        storage backend has been removed".
+    """
+    first = cluster.first_etcd
+    version = first.get("version") if first is not None else None
+    if first is None or version is None or cluster.kubernetes is None or cluster.kubernetes < Version(1, 13):
+        return
+    backend = cluster.at("kubeAPIServer.storageBackend")
+    if backend is not None and backend.value != "etcd2":
+        return
+    if isinstance(version.value, str) and version.value.removeprefix("v").startswith("2."):
+        yield Hit(
+            version,
+            f"the API server of Kubernetes {cluster.kubernetes} stores nothing in etcd {version.value}: move etcd to "
+            "3.x before Kubernetes to 1.13",
+        )
+
+
 RULES: list[Rule] = [
     etcd_clusters_required,
     etcd_member_count_odd,
@@ -680,4 +717,5 @@ RULES: list[Rule] = [
     etcd_manager_cloud,
     calico_etcd_tls_scheme,
     etcd_cluster_name_unique,
+    kubernetes_needs_etcd_3,
 ]

@@ -121,7 +121,7 @@ CASES = [
     (both("version: v3.4.13"), "1.24", set()),
     (both('version: ""'), "1.24", set()),
     (both("version: 3.5.1-rc.1"), "1.24", {("KE209", "[0].version", ERROR), ("KE209", "[1].version", ERROR)}),
-    (both("version: 2.2.1"), "1.19", set()),
+    (both("version: 2.2.1"), "1.19", {("KE215", "[0].version", ERROR)}),
     (both("version: 3.4"), "1.24", {("KE205", "[0].version", ERROR), ("KE205", "[1].version", ERROR)}),
     (both("version: 3"), "1.24", {("KE205", "[0].version", ERROR), ("KE205", "[1].version", ERROR)}),
     (both("version: true"), "1.24", set()),
@@ -153,7 +153,7 @@ CASES = [
     (etcd("enableEtcdTLS: true", "enableEtcdTLS: false"), "1.16", {("KE207", "[0].enableEtcdTLS", ERROR)}),
     (etcd("", "provider: Legacy"), "1.16", {("KE207", "[0].enableEtcdTLS", ERROR)}),
     (kubernetes("1.11.10") + KUBENET + etcd("version: 3.2.24, provider: Manager", "version: 3.2.24"), "1.16", set()),
-    (both("version: 2.2.1") + "", "1.16", set()),
+    (both("version: 2.2.1") + "", "1.16", {("KE215", "[0].version", ERROR)}),
     (kubernetes("1.17.17") + etcd("", "provider: Legacy"), "1.20", {("KE207", "[0].enableEtcdTLS", ERROR)}),
     (etcd("enableEtcdTLS: text"), "1.16", set()),
     # KE208

@@ -506,7 +506,7 @@ def test_no_p99_below_368_runs() -> None:
 
 def numbers(made: Plan) -> Any:
     """Everything that a plan says."""
-    return made.to_dict() | {"samples": made.samples}
+    return made.to_dict() | {"samples": {name: lengths.tolist() for name, lengths in made.samples.items()}}
 
 
 @pytest.mark.parametrize(("text", "kops"), [(MIGRATION, "1.12"), (MODERN, "1.30")])

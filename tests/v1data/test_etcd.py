@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from calico_lint.v1data import V1Object, convert
 from calico_lint.v1data.etcd import Access, Etcd, EtcdError, access_v1, access_v3, is_url, keys, leaves
@@ -320,6 +324,72 @@ def test_a_password_is_sent_and_never_shown() -> None:
                 ask(etcd)
             assert "p@ss" not in str(error.value)
             assert "me" not in str(error.value).partition("://")[2].partition(" ")[0]
+
+
+names = st.sampled_from(["node", "nodes", "key", "value", "dir", "kvs", "more", "errorCode", "/calico/v1/host", "L2E="])
+answers = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | names,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([200, 200, 200, 404, 401, 503]),
+            answers.map(lambda tree: json.dumps(tree).encode()) | st.binary(max_size=9),
+        ),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_any_answer_is_keys_or_an_error(said: list[tuple[int, bytes]]) -> None:
+    turns = itertools.cycle(said)
+    etcd = Etcd(Access([("http", "etcd", 1)]), pause=lambda _: None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Etcd, "_exchange", lambda *_: next(turns))
+        for ask in (etcd.version, etcd.v3_keys, lambda: etcd.v3_value(b"/k"), lambda: list(keys(etcd))):
+            with suppress(EtcdError):
+                ask()
+
+
+parts = st.sampled_from(["v1", "host", "n1", "n2", "workload", "config", "metadata", "bgp", "Ready", "x y%"])
+paths = st.lists(parts, min_size=1, max_size=5).map(lambda steps: "/".join(["/calico", *steps]))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.dictionaries(paths, st.none() | st.text(max_size=3), max_size=12))
+def test_read_in_pieces_or_as_a_whole(pairs: dict[str, str | None]) -> None:
+    """Whatever stands in a store: directory by directory it is what a dump of the three roots holds."""
+    known: dict[str, dict[str, Any]] = {"/calico": directory("/calico")}
+
+    def node(path: str, value: str | None) -> dict[str, Any] | None:
+        if path not in known:
+            above = node(path.rpartition("/")[0], None)
+            if above is None or "value" in above:
+                return None  # a value has no keys below it
+            known[path] = directory(path) if value is None else leaf(path, value)
+            above["nodes"].append(known[path])
+        return known[path]
+
+    for path in sorted(pairs):
+        node(path, pairs[path])
+
+    class Store(Etcd):
+        def directory(self, key: str, *, recursive: bool) -> dict[str, Any] | None:
+            found = known.get(key)
+            if found is None or recursive or "nodes" not in found:
+                return found
+            return {
+                **found,
+                "nodes": [{name: each[name] for name in each if name != "nodes"} for each in found["nodes"]],
+            }
+
+    roots = ("/calico/v1", "/calico/bgp/v1", "/calico/ipam/v2")
+    whole = sorted((pair for root in roots if root in known for pair in leaves(known[root])), key=repr)
+    assert sorted(keys(Store(Access([("http", "etcd", 1)]))), key=repr) == whole
 
 
 # --- addresses ------------------------------------------------------------------------------------------
