@@ -10,9 +10,8 @@ from calico_lint import run as plain
 from calico_lint.linter import LintResult
 from calico_lint.options import UsageError
 from calico_lint.settings import exclusion
-from calico_lint.v1data import UPGRADES, etcd
+from calico_lint.v1data import UPGRADES, convert, etcd
 from calico_lint.v1data import report as v1_report
-from calico_lint.v1data.convert import convert
 from calico_lint.v1data.sources import Reading, read
 
 TYPE_CHECKING = False

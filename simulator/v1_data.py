@@ -69,7 +69,7 @@ def share_of(critical_path: Sequence[tuple[str, float]]) -> float | None:
 
 def read_v1_data(paths: Sequence[str]) -> V1Data:
     """Read and convert the data. Raises ValueError where a path or a store cannot be read, or holds none."""
-    from calico_lint.v1data.convert import convert
+    from calico_lint.v1data import convert
     from calico_lint.v1data.report import findings_of
     from calico_lint.v1data.sources import read
 
@@ -82,7 +82,7 @@ def read_v1_data(paths: Sequence[str]) -> V1Data:
         raise ValueError(f"--v1-data: {'; '.join(sorted(reasons)) or 'no Calico v1 data was found'}")
     for note in reading.notes:
         print(f"calico-sim: {note}", file=sys.stderr)
-    conversion = convert(reading.objects, "v1.0.5", whole_store=reading.whole_store, keep=False)
+    conversion = convert(reading.objects, whole_store=reading.whole_store, keep=False)
     rules = [each.rule for each in conversion.problems]
     findings = findings_of(reading, conversion)
     # What is wrong with the files themselves: nobody knows what is missing then.

@@ -215,16 +215,16 @@ class Etcd:
             answer = self._range(start, keys_only=True, limit=_V3_PAGE)
             if answer is None:
                 return None
-            page = [_decoded(entry) for entry in answer.get("kvs") or ()]
+            page = [_decoded(entry) for entry in _list(answer, "kvs")]
             keys += [key.decode("utf-8", "replace") for key in page]
-            if not answer.get("more") or not page:
+            if not answer.get("more") or not page or page[-1] < start:
                 return keys
             start = page[-1] + b"\0"
 
     def v3_value(self, key: bytes) -> bytes | None:
         """The value of a key of the v3 store; None where there is none."""
         answer = self._range(key, end=None, limit=1)
-        for entry in (answer or {}).get("kvs") or ():
+        for entry in _list(answer, "kvs"):
             return _decoded(entry, "value")
         return None
 
@@ -381,7 +381,9 @@ def _divide(etcd: Etcd, key: str, subtrees: list[str]) -> Iterator[tuple[str, st
         subtrees.append(key)
         return
     node = etcd.directory(key, recursive=False)
-    for child in (node or {}).get("nodes") or ():
+    if node is not None and not _list(node, "nodes"):
+        yield from leaves(node)
+    for child in _list(node, "nodes"):
         if not isinstance(child, dict) or not isinstance(child.get("key"), str):
             continue
         if child.get("dir"):
@@ -411,6 +413,11 @@ def leaves(node: dict[str, Any]) -> Iterator[tuple[str, str | None]]:
             yield key, node["value"]
         else:
             yield "", None
+
+
+def _list(answer: dict[str, Any] | None, name: str) -> list[Any]:
+    found = (answer or {}).get(name)
+    return found if isinstance(found, list) else []
 
 
 def _decoded(entry: Any, name: str = "key") -> bytes:
