@@ -13,6 +13,7 @@ from calico_lint.schema import plain_schema
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = 500
+GROUPS = 3_000
 
 
 def write_specs(folder: Path, count: int) -> None:
@@ -59,8 +60,18 @@ def write_specs(folder: Path, count: int) -> None:
         (folder / f"spec-{number:04}.yaml").write_text("\n".join(lines) + "\n")
 
 
+def write_groups(path: Path, count: int) -> None:
+    """One cluster with this many InstanceGroups, on each of which rules have something to say."""
+    cluster, *_, group = (ROOT / "fixtures/specs/upgrade-old.yaml").read_text().split("---\n")
+    group = group.replace(
+        "role: Node", "role: Node\n  image: 099720109477/ubuntu/images/hvm-ssd/ubuntu-focal-20.04-amd64"
+    )
+    groups = [group.replace("name: nodes", f"name: nodes-{number}") for number in range(count)]
+    path.write_text("---\n".join([cluster, *groups]))
+
+
 def main() -> None:
-    """Print the two tables."""
+    """Print the tables."""
     bare = [sys.executable, "-c", "pass"]
     lint = [str(Path(sys.executable).parent / "calico-lint")]
     one = str(ROOT / "fixtures/specs/upgrade-old.yaml")
@@ -97,6 +108,15 @@ def main() -> None:
         )
         print(f"\n## {FILES} one-document specs\n")
         print(table(list(many.items()), many["calico-lint --no-cache"]))
+
+        few, most = f"{GROUPS // 10} InstanceGroups", f"{GROUPS} InstanceGroups"
+        for groups, count in ((few, GROUPS // 10), (most, GROUPS)):
+            write_groups(folder / f"{groups}.txt", count)
+        large = interleaved(
+            {name: [*lint, "--no-cache", str(folder / f"{name}.txt")] for name in (few, most)}, rounds=3
+        )
+        print("\n## One large file, a finding on every InstanceGroup\n")
+        print(table(list(large.items()), large[few]))
 
 
 if __name__ == "__main__":

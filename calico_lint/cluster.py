@@ -5,6 +5,8 @@ Paths below `spec` are named as in v1alpha2; `Cluster.at` finds them in v1alpha3
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from calico_lint.kops import calico as calico_table
 from calico_lint.kops import etcd as etcd_table
 from calico_lint.kops.releases import Version, parse_kubernetes
@@ -53,6 +55,15 @@ def is_kops(document: Document) -> bool:
     return api_version is not None and api_version.partition("/")[0] in API_GROUPS
 
 
+@lru_cache(maxsize=4096)
+def _places(path: str, api: str) -> tuple[Path, ...]:
+    head, _, rest = path.partition(".")
+    tail = tuple(rest.split(".")) if rest else ()
+    if api == "v1alpha3" and head in _V1ALPHA3_PATHS:
+        return tuple((*place, *tail) for place in _V1ALPHA3_PATHS[head])
+    return ((head, *tail),)
+
+
 class Setting:
     """A value in force: what is written (`node`), or a default with its source."""
 
@@ -70,14 +81,18 @@ class Setting:
 
 
 class InstanceGroup:
-    """One InstanceGroup document."""
+    """One InstanceGroup document.
 
-    __slots__ = ("document", "root", "spec")
+    `role` is `ControlPlane` (also written Master), `Node`, `APIServer` or `Bastion`; Node where it is missing or odd.
+    """
+
+    __slots__ = ("document", "role", "root", "spec")
 
     def __init__(self, document: Document) -> None:
         self.document = document
         self.root = document.root
         self.spec = self.root.get("spec")
+        self.role = self._role()
 
     @property
     def name(self) -> str | None:
@@ -90,9 +105,7 @@ class InstanceGroup:
         node = self.root.get("metadata", "labels", CLUSTER_LABEL)
         return node.value if node is not None and isinstance(node.value, str) else None
 
-    @property
-    def role(self) -> str:
-        """`ControlPlane` (also written Master), `Node`, `APIServer`, `Bastion`; Node where it is missing or odd."""
+    def _role(self) -> str:
         node = self.spec.get("role") if self.spec else None
         role = node.value if node is not None and isinstance(node.value, str) else "Node"
         lowered = role.lower()
@@ -132,10 +145,16 @@ class Cluster:
     """One Cluster document and the InstanceGroups that belong to it. Everything here is as written.
 
     `old` is the same cluster as it is today, where that was given; `kubernetes` is `kubernetesVersion` where
-    kOps can read it; `releases` are the kOps releases that it is linted for, once they are known.
+    kOps can read it; `releases` are the kOps releases that it is linted for, once they are known. `networking` is
+    `spec.networking`, `calico` its `calico`, also when that is empty or null; `etcd_clusters` are the members of
+    `spec.etcdClusters` that are mappings. `cloud` is `aws`, `gce`, ...: the text of v1alpha2, the key of v1alpha3's
+    object. What many rules ask for is looked up once.
     """
 
-    __slots__ = ("api", "document", "groups", "kubernetes", "old", "releases", "root", "spec")
+    __slots__ = (
+        "_manifests", "_nodes", "api", "calico", "cloud", "document", "etcd_clusters", "groups", "kubernetes",
+        "networking", "old", "releases", "root", "spec",
+    )  # fmt: skip
 
     def __init__(self, document: Document, groups: Iterable[InstanceGroup] = ()) -> None:
         self.document = document
@@ -145,7 +164,14 @@ class Cluster:
         self.root = document.root
         self.spec = self.root.get("spec")
         self.api = (document.api_version or "").partition("/")[2]
+        self._nodes: dict[str, Node | None] = {}
+        self._manifests: dict[Version, calico_table.Manifest | None] = {}
         self.kubernetes = parse_kubernetes(self.text("kubernetesVersion"))
+        self.networking = self.spec.get("networking") if self.spec else None
+        self.calico = self.networking.get("calico") if self.networking else None
+        self.cloud = self._cloud()
+        etcds = self.spec.get("etcdClusters") if self.spec else None
+        self.etcd_clusters = tuple(each for each in etcds or () if isinstance(each.value, dict))
 
     @property
     def name(self) -> str | None:
@@ -154,36 +180,25 @@ class Cluster:
 
     def paths(self, path: str) -> tuple[Path, ...]:
         """Where a v1alpha2 path below `spec` may stand in this document, the current place first."""
-        head, _, rest = path.partition(".")
-        tail = tuple(rest.split(".")) if rest else ()
-        if self.api == "v1alpha3" and head in _V1ALPHA3_PATHS:
-            return tuple((*place, *tail) for place in _V1ALPHA3_PATHS[head])
-        return ((head, *tail),)
+        return _places(path, self.api)
 
     def at(self, path: str) -> Node | None:
         """The node at a v1alpha2 path below `spec` (`networking.calico.mtu`), or None."""
-        if self.spec is None:
-            return None
-        for place in self.paths(path):
-            node = self.spec.get(*place)
-            if node is not None:
-                return node
-        return None
+        if path in self._nodes:
+            return self._nodes[path]
+        found = None
+        if self.spec is not None:
+            for place in self.paths(path):
+                found = self.spec.get(*place)
+                if found is not None:
+                    break
+        self._nodes[path] = found
+        return found
 
     def text(self, path: str) -> str | None:
         """The value at a path if it is non-empty text."""
         node = self.at(path)
         return node.value if node is not None and isinstance(node.value, str) and node.value else None
-
-    @property
-    def networking(self) -> Node | None:
-        """`spec.networking`."""
-        return self.spec.get("networking") if self.spec else None
-
-    @property
-    def calico(self) -> Node | None:
-        """`spec.networking.calico`, also when it is empty or null."""
-        return self.networking.get("calico") if self.networking else None
 
     def cni_nodes(self) -> Iterator[tuple[str, Node]]:
         """(v1alpha2 key, node) of every networking option that is set; a null option is not set."""
@@ -199,9 +214,7 @@ class Cluster:
         """The first networking option, by its v1alpha2 key."""
         return next((key for key, _ in self.cni_nodes()), None)
 
-    @property
-    def cloud(self) -> str | None:
-        """`aws`, `gce`, ...: the text of v1alpha2, the key of v1alpha3's object."""
+    def _cloud(self) -> str | None:
         node = self.spec.get("cloudProvider") if self.spec else None
         if node is None:
             return None
@@ -218,12 +231,6 @@ class Cluster:
     def ipv6_only(self) -> bool:
         """An IPv6-only cluster: nonMasqueradeCIDR is IPv6. Source: pkg/apis/kops/cluster.go@release-1.36:1037."""
         return ":" in (self.text("nonMasqueradeCIDR") or "")
-
-    @property
-    def etcd_clusters(self) -> tuple[Node, ...]:
-        """The members of `spec.etcdClusters` that are mappings."""
-        node = self.spec.get("etcdClusters") if self.spec else None
-        return tuple(child for child in node if isinstance(child.value, dict)) if node is not None else ()
 
     @property
     def first_etcd(self) -> Node | None:
@@ -257,7 +264,9 @@ class Cluster:
         """The Calico manifest that this kOps applies; None without a readable kubernetesVersion or a manifest."""
         if self.kubernetes is None:
             return None
-        return calico_table.manifest(kops, self.kubernetes, major_version_v3=self.major_version_v3)
+        if kops not in self._manifests:
+            self._manifests[kops] = calico_table.manifest(kops, self.kubernetes, major_version_v3=self.major_version_v3)
+        return self._manifests[kops]
 
     def encapsulation(self, kops: Version) -> calico_table.Encapsulation | None:
         """What carries pod traffic between nodes under this kOps; None where no manifest is known."""

@@ -12,7 +12,7 @@ from calico_lint.rules.core import Hit, finding_of, findings_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Container, Iterable, Iterator, Sequence
     from typing import Any, TypeAlias
 
     from calico_lint.finding import Finding
@@ -194,16 +194,18 @@ class Unit:
         for cluster, releases in self.clusters:
             spoken = list(_cluster_findings(cluster, releases))
             self.findings.extend(spoken)
-            self._fields(cluster.document, releases, spoken)
-            for group in cluster.groups:
-                self._fields(group.document, releases, spoken)
+            places: dict[int, set[str | None]] = {}  # of each document, by its index
+            for finding in spoken:
+                if finding.document is not None:
+                    places.setdefault(finding.document.index, set()).add(finding.field)
+            for member in (cluster.document, *(group.document for group in cluster.groups)):
+                self._fields(member, releases, places.get(member.index, ()))
         for group in self.groups:
             assert self.report.releases is not None
             self._fields(group.document, self.report.releases, ())
 
-    def _fields(self, member: Document, releases: Releases, spoken: Sequence[Finding]) -> None:
-        """Schema findings, but not on a node that a rule speaks of already."""
-        places = {finding.field for finding in spoken if finding.document and finding.document.index == member.index}
+    def _fields(self, member: Document, releases: Releases, places: Container[str | None]) -> None:
+        """Schema findings, but not at the places (fields) that a rule speaks of already."""
         for finding in rules.load("fields").check_fields(member, releases):
             if finding.field not in places:
                 self.findings.append(finding)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 OK, FINDINGS, FAILURE, NOTHING_CHECKED, INTERRUPTED = 0, 1, 2, 3, 130
 MANY_FILES = 100  # with fewer, starting a second process costs more than it saves
 _RANK = {"error": 0, "warning": 1, "info": 2}
+# What is done before the parser is loaded: something for the installed command (`calico_lint.cli.program`) only.
+before_parsing: Callable[[], object] | None = None
 
 
 def lint_once(options: argparse.Namespace) -> int:
@@ -102,6 +104,8 @@ def _lint(
     options: argparse.Namespace, files: list[File], outputs: dict[str, str], unreadable: list[str], *, color: bool
 ) -> Outcome:
     """Lint and render; writes the `--output` files. Raises UsageError where an option does not parse."""
+    if before_parsing is not None:
+        before_parsing()
     from calico_lint.linter import Input, lint
     from calico_lint.yaml_source import Source
 
@@ -150,6 +154,8 @@ def _lint(
     prose = ""
     if code == NOTHING_CHECKED and options.format == "text":
         prose = "calico-lint: nothing was checked: no kOps spec was found\n"
+    if options.format == "text" and not options.quiet:
+        prose += _without_calico(result)
     from calico_lint.report import render
 
     sources = {item.source.path: item.source for item in (*inputs, *old)}
@@ -188,6 +194,25 @@ def _lint(
         elif _is_filter(options):
             prose, out = out + prose, _fixed_stdin(files, fixes)
     return FAILURE if failures else code, out, prose + failures
+
+
+def _without_calico(result: LintResult) -> str:
+    """A line for every network that is not Calico: that there is no finding about Calico means nothing then."""
+    names: dict[str, list[str]] = {}
+    for cluster, _ in result.clusters:
+        if cluster.cni not in (None, "calico"):
+            names.setdefault(str(cluster.cni), []).append(cluster.name or "a cluster without a name")
+    if not names:
+        return ""
+    from calico_lint.kops.other_networks import what_applies
+
+    lines = ""
+    for cni, clusters in names.items():
+        more = f" and {len(clusters) - 3} more" if len(clusters) > 3 else ""
+        run = "runs" if len(clusters) == 1 else "run"
+        which = "".join(letter if letter.isprintable() else "?" for letter in ", ".join(clusters[:3]))
+        lines += f"calico-lint: {which}{more} {run} {cni}: {what_applies(cni)}\n"
+    return lines
 
 
 def _at_revision(options: argparse.Namespace) -> list[File]:

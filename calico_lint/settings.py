@@ -134,10 +134,9 @@ def _speaks_of_us(data: bytes) -> bool:
     """Whether a pyproject.toml may hold [tool.calico-lint]; a TOML parser would cost as much as a small lint."""
     if b"calico-lint" not in data:
         return False
-    import re
-
-    header = rb"""(?m)^\s*(?:\[\s*)?["']?tool["']?\s*(?:\.\s*["']?calico-lint\b|\]|=)"""
-    if re.search(header, data) is None:
+    # Without blanks, quotes and brackets every way to open the table begins like this; a pattern would load `re`.
+    lines = data.translate(None, b" \t\r\"'[").split(b"\n")
+    if not any(line.startswith((b"tool.calico-lint", b"tool]", b"tool=")) for line in lines):
         return False
     from calico_lint.settings_file import has_table
 

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from calico_lint import __version__
 from calico_lint.cli import main
@@ -212,7 +213,8 @@ def test_every_rule_is_listed_and_explained(capsys: pytest.CaptureFixture[str]) 
 # What a clean lint may not load (the start would cost three times as much), and what it needs anyway.
 BANNED = {
     "jsonschema", "networkx", "numpy", "simpy", "rich", "importlib.metadata", "dataclasses", "asyncio", "typing",
-    "difflib", "pathlib", "tomllib", "concurrent", "multiprocessing", "subprocess",
+    "difflib", "pathlib", "tomllib", "concurrent", "multiprocessing", "subprocess", "argparse", "gettext", "locale",
+    "json", "importlib", "warnings",
 }  # fmt: skip
 
 
@@ -238,3 +240,25 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--version"])
     assert stop.value.code == 0
     assert capsys.readouterr().out == f"calico-lint {__version__}\n"
+
+
+def test_the_installed_command_reads_as_main_does(capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(ROOT / "fixtures" / "specs" / "mistakes.yaml")
+    code = main([path, "--no-cache"])
+    command = [sys.executable, "-m", "calico_lint", path, "--no-cache"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    shown = capsys.readouterr()
+    assert (result.returncode, result.stdout, result.stderr) == (code, shown.out, shown.err)
+
+
+def test_patterns_of_pyyaml_wait_until_they_are_used() -> None:
+    text = "- 2001-12-14\n- 1_000\n- 0x1f\n- 1.5e+3\n- 190:20:30\n- plain\n- !!binary aGk=\n- =x\n"
+    code = (
+        "import re, sys; from calico_lint.cli import import_yaml; import_yaml(); import yaml\n"
+        "assert sys.modules['re'] is re and isinstance(re.compile('x'), re.Pattern)\n"
+        "assert not isinstance(yaml.reader.Reader.NON_PRINTABLE, re.Pattern)\n"
+        f"print([yaml.safe_load({text!r}), yaml.load({text!r}, yaml.CSafeLoader)])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() == str([yaml.safe_load(text), yaml.safe_load(text)])

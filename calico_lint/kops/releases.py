@@ -127,8 +127,8 @@ class Releases:
         self.given = given
         self.note = note
         self.named = named or (candidates[0] if given else None)
-        # What rules make of the candidates (`Rule.segments`), by rule id: the same for every file of a range.
-        self.segments: dict[str, list[tuple[Version, list[Version]]]] = {}
+        # What rules make of the candidates (`Rule.segments`), by their span: the same for every file of a range.
+        self.segments: dict[tuple[object, ...], list[tuple[Version, list[Version]]]] = {}
 
     @property
     def first(self) -> Version:

@@ -21,6 +21,8 @@ What follows a `---` in an example are lines below `spec:` of InstanceGroups.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from calico_lint.finding import Finding, Range, Related
 from calico_lint.kops.releases import Version, describe_minors
 
@@ -157,8 +159,8 @@ class Rule:
     """
 
     __slots__ = (
-        "_doc", "_text", "aliases", "changes", "check", "fix", "id", "name", "on", "origin", "pair", "severity",
-        "severity_inferred", "since", "unanimous", "until",
+        "_doc", "_since", "_text", "_until", "aliases", "changes", "check", "fix", "id", "name", "on", "origin", "pair",
+        "severity", "severity_inferred", "unanimous",
     )  # fmt: skip
 
     def __init__(
@@ -185,8 +187,8 @@ class Rule:
         self.severity, _, inferred = severity.partition("/")
         self.severity_inferred = inferred or self.severity
         self.origin = origin
-        self.since = _bound(since, newest=False)
-        self.until = _bound(until, newest=True)
+        self._since = since
+        self._until = until
         self.changes = changes
         self.on = on
         self.aliases = aliases
@@ -196,6 +198,16 @@ class Rule:
         self.fix = fix
         self._doc = doc
         self._text: RuleText | None = None
+
+    @property
+    def since(self) -> Version | None:
+        """The first kOps release in which the condition is wrong; None for all that there were."""
+        return _bound(self._since, newest=False)
+
+    @property
+    def until(self) -> Version | None:
+        """The last kOps release in which the condition is wrong; None if it still is."""
+        return _bound(self._until, newest=True)
 
     @property
     def text(self) -> RuleText:
@@ -220,22 +232,30 @@ class Rule:
 
         Each group comes with its representative, the release that is asked.
         """
-        known = releases.segments.get(self.id)
+        span = (self._since, self._until, self.changes)  # rules of one span share the groups: there are few spans
+        known = releases.segments.get(span)
         if known is None:
-            known = releases.segments[self.id] = self._group(releases.candidates)
+            known = releases.segments[span] = self._group(releases.candidates)
         return known
 
     def _group(self, candidates: tuple[Version, ...]) -> list[tuple[Version, list[Version]]]:
-        groups: dict[object, list[Version]] = {}
-        starts = [_bound(change, newest=False) for change in self.changes] if self.changes != "every" else []
-        for release in candidates:
-            if (self.since is not None and release < self.since) or (self.until is not None and release > self.until):
-                continue
+        since, until = self.since, self.until
+        asked = [
+            release
+            for release in candidates
+            if (since is None or since <= release) and (until is None or release <= until)
+        ]
+        if isinstance(self.changes, str):  # "every"
+            return [(release, [release]) for release in asked]
+        starts = [_bound(change, newest=False) for change in self.changes]
+        groups: dict[int, list[Version]] = {}
+        for release in asked:
             passed = sum(start is not None and release >= start for start in starts)
-            groups.setdefault(release if self.changes == "every" else passed, []).append(release)
+            groups.setdefault(passed, []).append(release)
         return [(group[0], group) for group in groups.values()]
 
 
+@lru_cache(maxsize=256)
 def _bound(text: str | None, *, newest: bool) -> Version | None:
     if text is None:
         return None
