@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check format bench fuzz schemas language-server clean
+.PHONY: demo test check format bench fuzz docs screenshots schemas language-server clean
 .DELETE_ON_ERROR:
 
 $(STAMP): pyproject.toml
@@ -31,8 +31,10 @@ check: $(STAMP)  ## style, types, and generated files against their sources
 	$(BIN)/python -m schemas.build --check
 	$(BIN)/python -m calico_lint.settings_file --check
 	$(BIN)/python -m calico_lint.manual --check
+	$(BIN)/python -m calico_lint.reference --check
 	$(BIN)/python -m calico_lint.explain --check docs/rules
 	$(BIN)/python -m simulator.report.faults --check
+	$(BIN)/python -m simulator.report.tables --check
 	$(BIN)/python -m simulator.protocol.diagrams --check
 
 format: $(STAMP)  ## write what check would ask for
@@ -41,8 +43,10 @@ format: $(STAMP)  ## write what check would ask for
 	$(BIN)/python -m schemas.build
 	$(BIN)/python -m calico_lint.settings_file
 	$(BIN)/python -m calico_lint.manual
+	$(BIN)/python -m calico_lint.reference
 	$(BIN)/python -m calico_lint.explain --write docs/rules
 	$(BIN)/python -m simulator.report.faults
+	$(BIN)/python -m simulator.report.tables
 	$(BIN)/python -m simulator.protocol.diagrams
 
 FUZZ_SECONDS ?= 450
@@ -53,6 +57,16 @@ fuzz: $(STAMP)  ## the parser and the fixer on hostile input, $(FUZZ_SECONDS) se
 
 bench: $(STAMP)  ## paired benchmarks; figures are ratios, see bench/README.md
 	$(BIN)/python -m bench
+
+docs: $(STAMP)  ## the documentation site, in build/site; diagrams are drawn where npm can get mermaid
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group docs
+	-test -d build/mermaid/node_modules \
+	  || npm install --silent --no-audit --no-fund --prefix build/mermaid mermaid@11.4.1
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
+screenshots: $(STAMP)  ## the pictures in docs/pictures; those of pages need Chromium
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group docs
+	$(BIN)/python -m tests.docs_pictures
 
 language-server:  ## yaml-language-server from npm, for tests/test_language_server.py
 	npm install --silent --no-audit --no-fund --prefix build/language-server yaml-language-server@1.19.2

@@ -1,10 +1,10 @@
 """The commands that the documentation shows, with what they print.
 
 In a block of kind `console`, a line `$ command` is followed by its output; a line `[...]` in that stands for any number
-of lines. A command may go on behind a `\\` at the end of its line. Every command in such a block is run, in a shell, in a
-scratch folder where `fixtures` is the project's; what cannot be run (kubectl, files of the reader's own) stands in a
-block of kind `sh`. A command that reads a file which an earlier command of its page wrote (`> FILE`, `--output FILE`) is
-run behind that one.
+of lines. A command may go on behind a `\\` at the end of its line. Every command in such a block is run, in a shell, in
+a scratch folder where `fixtures` is the project's; what cannot be run (kubectl, files of the reader's own) stands in a
+block of kind `sh`. A command that reads a file which an earlier command of its page wrote (`> FILE`, `--output FILE`)
+is run behind that one.
 
 `python -m tests.docs_examples [PAGE...]` writes the output of today into the pages, except where it is shortened.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,7 @@ _COMMAND = re.compile(r"(?m)^\$ ((?:.*\\\n)*.*)\n?")
 _OURS = re.compile(r"(?:cat [\w./-]+ \| )?calico-(?:lint|sim)\b|cat fixtures/\S+$")
 _WRITES = re.compile(r"(?:>\s*|--(?:output|html|write-v3)[= ](?:\w+=)?)([\w./-]+)")
 ANYTHING = "[...]"
+TIMEOUT_S = 60
 
 
 class Example(NamedTuple):
@@ -94,7 +96,7 @@ def _shell(command: str, folder: str) -> str:
         "LANG": "C.UTF-8",
         "CALICO_LINT_CACHE_DIR": os.environ.get("CALICO_LINT_CACHE_DIR", ""),
     }
-    done = subprocess.run(
+    with subprocess.Popen(
         ["sh", "-c", command],
         cwd=folder,
         env={key: value for key, value in environment.items() if value},
@@ -102,10 +104,13 @@ def _shell(command: str, folder: str) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
-        timeout=120,
-        check=False,
-    )
-    return done.stdout
+        start_new_session=True,
+    ) as shell:
+        try:
+            return shell.communicate(timeout=TIMEOUT_S)[0]
+        except subprocess.TimeoutExpired:
+            os.killpg(shell.pid, signal.SIGKILL)  # what the shell has started would go on without it
+            raise
 
 
 def matches(shown: str, printed: str) -> bool:

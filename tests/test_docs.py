@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
+import sys
+import textwrap
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+import yaml
 
+from calico_lint import reference
+from calico_lint.completion import options_of, subcommands
+from calico_lint.manual import PROGRAMS
+from calico_lint.options import build_parser
+from simulator.report import tables
+from simulator.scenario_reader import _ACTIONS, _FAULTS
+from simulator.timing import TIMINGS
+from tests import docs_pictures
 from tests.docs_examples import PAGES, ROOT, Example, examples, matches, run
 
 EXAMPLES = [example for page in PAGES for example in examples(page)]
@@ -62,3 +77,134 @@ def test_a_command_is_run_behind_the_one_that_wrote_its_file(tmp_path: Path) -> 
     assert (third.output, third.before) == ("x\n\n", ())
     assert run(first) == ""
     assert "a.txt" in run(second)
+
+
+# --- what the pages say, beyond their console blocks ---------------------------------------------------
+
+
+def options() -> dict[str, set[str]]:
+    """The options of both programs, and of each command of calico-sim, by what is typed before them."""
+    found: dict[str, set[str]] = {}
+    for program, (module, function, _) in PROGRAMS.items():
+        parser = getattr(import_module(module), function)()
+        found[program] = {flag for action in options_of(parser) for flag in action.option_strings}
+        for name, _, command in subcommands(parser):
+            found[f"{program} {name}"] = {flag for action in options_of(command) for flag in action.option_strings}
+    return found
+
+
+OPTIONS = options()
+COMMAND = re.compile(r"(?<!run )\b(calico-lint|calico-sim(?: [a-z]+)?)((?:[ =\w.,:/$\"'%{}*@-]|\\\n)*)")
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.parent.name != "rules"], ids=lambda page: page.name)
+def test_options_that_a_page_shows_exist(page: Path) -> None:
+    for program, rest in COMMAND.findall(page.read_text(encoding="utf-8")):
+        known = OPTIONS.get(program) or OPTIONS["calico-sim"]
+        for option in re.findall(r"(?<=\s)--[a-z][\w-]*", rest):
+            assert option in known, f"{program} {option}"
+
+
+def test_yaml_blocks_are_yaml() -> None:
+    for page in PAGES:
+        for block in re.findall(r"(?ms)^```yaml\n(.*?)^```$", page.read_text(encoding="utf-8")):
+            list(yaml.safe_load_all(textwrap.dedent(block)))
+
+
+def test_json_blocks_are_json() -> None:
+    for page in PAGES:
+        for block in re.findall(r"(?ms)^```json\n(.*?)^```$", page.read_text(encoding="utf-8")):
+            if "…" not in block:
+                json.loads(block)
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_the_reference_is_the_parser_s(program: str) -> None:
+    text = reference.page(program)
+    assert text == (ROOT / "docs" / "reference" / f"{program}.md").read_text(encoding="utf-8"), "make format"
+    for name in (name for name in OPTIONS if name.startswith(program)):
+        assert f"# {name}\n" in text
+        for option in OPTIONS[name] - {"-h", "--help"}:
+            assert re.search(rf"\*\*`(?:-\w, |--[\w-]+, )?{option}\b", text), option
+
+
+def test_the_tables_of_the_reference_are_the_program_s() -> None:
+    assert tables.main(["--check"]) == 0
+    text = (ROOT / "docs" / "reference" / "scenario.md").read_text(encoding="utf-8")
+    missing = {*TIMINGS, *_FAULTS, *_ACTIONS} - set(re.findall(r"`([\w-]+)`", text))
+    assert missing <= {"roll_back"}, "that one is an extension"
+
+
+def test_the_draft_of_the_tutorial_repaired_is_its_spec() -> None:
+    specs = ROOT / "fixtures" / "specs"
+    spec = (specs / "tutorial-120-nodes.yaml").read_text(encoding="utf-8")
+    arguments = ["--kops-version", "1.14.1", "--fix", "--unsafe-fixes", "--no-cache", "-"]
+    done = subprocess.run(
+        [sys.executable, "-m", "calico_lint", *arguments],
+        input=(specs / "tutorial-120-nodes-draft.yaml").read_text(encoding="utf-8"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.stdout.partition("\n")[2] == spec.partition("\n")[2]
+
+
+@pytest.mark.parametrize("picture", [*docs_pictures.TERMINALS, *docs_pictures.SECTIONS])
+def test_pictures_are_small_and_ask_nobody(picture: str) -> None:
+    paths = list(docs_pictures.FOLDER.glob(f"{picture}.svg")) + [
+        docs_pictures.FOLDER / f"{picture}-{scheme}.png"
+        for scheme in ("light", "dark")
+        if picture in docs_pictures.SECTIONS
+    ]
+    assert paths
+    for path in paths:
+        assert path.stat().st_size <= docs_pictures.LARGEST
+        if path.suffix == ".svg":
+            text = path.read_text(encoding="utf-8")
+            assert "url(http" not in text
+            assert "@font-face" not in text
+
+
+def test_a_terminal_becomes_a_picture_without_fonts_from_elsewhere() -> None:
+    svg = docs_pictures.as_svg("name", "calico-lint x", "\x1b[1;31merror\x1b[0m here\n" * 3, 2)
+    assert "@font-face" not in svg
+    assert svg.count("error") == 2
+    assert "…" in svg
+
+
+def test_the_site_builds_and_asks_nobody(tmp_path: Path) -> None:
+    pytest.importorskip("material", reason="mkdocs-material is not installed: make docs")
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(tmp_path)],
+        cwd=ROOT,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    pages = {str(page.relative_to(tmp_path)): page.read_text(encoding="utf-8") for page in tmp_path.rglob("*.html")}
+    assert {"index.html", "tutorial/index.html", "rules/KC102/index.html", "reference/scenario/index.html"} <= set(
+        pages
+    )
+    for name, text in pages.items():
+        asked = re.findall(r"<(?:script|img|iframe|source)\b[^>]*\bsrc=\"?https?:[^\"\s>]*", text)
+        asked += re.findall(
+            r"<link\b[^>]*\brel=\"?(?:stylesheet|preconnect|icon)\"?[^>]*\bhref=\"?https?:[^\"\s>]*", text
+        )
+        asked += re.findall(r"@import[^;]*", text)
+        assert asked == [], name
+
+
+def test_the_hooks_that_pages_show_can_be_run() -> None:
+    hooks = []
+    for page in (ROOT / "README.md", ROOT / "docs" / "pre-commit.md"):
+        for block in re.findall(r"(?ms)^```yaml\n(.*?)^```$", page.read_text(encoding="utf-8")):
+            data = yaml.safe_load(textwrap.dedent(block))
+            entries = [hook for repo in data["repos"] for hook in repo["hooks"]] if isinstance(data, dict) else data
+            hooks += [hook for hook in entries if hook["id"] == "calico-lint"]
+    assert len(hooks) >= 4
+    for hook in hooks:
+        build_parser().parse_args(hook["args"])

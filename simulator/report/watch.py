@@ -22,6 +22,9 @@ from simulator.watch import COMPLETING, DONE, NOT_BEGUN, ROLLING, Alarm, Status,
 EVERY_S: Final = 60.0
 """A line at least this often, so that a silent screen means a dead one."""
 
+_LIST_S: Final = 0.5
+"""The first list is over when nothing comes for so long."""
+
 _SMALL: Final = 500
 _SHARE: Final = 0.2
 """Above so many pods: of the time, what working out the status may take; a busy stream is read on meanwhile."""
@@ -54,10 +57,13 @@ def follow(
     # A thread reads, because a line must be written also while nothing comes.
     threading.Thread(target=_read, args=(lines, items), daemon=True).start()
     next_look = 0.0
+    # kubectl begins with every pod there is. Until one comes again, or nothing more comes, half a list is no state.
+    listing = True
     while True:
         try:
-            item = items.get(timeout=EVERY_S / 4)
+            item = items.get(timeout=_LIST_S if listing else EVERY_S / 4)
         except queue.Empty:
+            listing = listing and not watch.pods
             screen.look(clock())
             continue
         if item is None:
@@ -67,12 +73,13 @@ def follow(
             screen.malformed(item)
         else:
             assert isinstance(item, Mapping)
+            listing = listing and not watch.knows(item)
             try:
                 watch.feed(item, now)
             except ScenarioError as error:
                 screen.malformed(Malformed(0, str(error)))
         # Small clusters are looked at after every object, so that a recorded stream shows all that happened.
-        if len(watch.pods) <= _SMALL or items.empty() or now >= next_look:
+        if not listing and (len(watch.pods) <= _SMALL or items.empty() or now >= next_look):
             screen.look(now)
             if state is not None:
                 watch.save(state)

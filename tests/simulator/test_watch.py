@@ -270,3 +270,13 @@ def test_ended_inits_count() -> None:
     item = made(new_node("calico-node-c", "a", ended(), RUNNING, ready=True), 0)
     watch.feed(item, 0)
     assert watch.began is not None
+
+
+def test_half_of_the_first_list_is_no_state() -> None:
+    """kubectl prints the pods one by one; the first ones may all be new."""
+    new = [made(new_node(f"calico-node-{name}", name, ended(), RUNNING, ready=True), 0) for name in "abc"]
+    old = [made(old_node(f"calico-node-old-{name}", name), -99) for name in "de"]
+    out = io.StringIO()
+    follow(Watch(), [printed(item) for item in (*new, *old, old[0])], out, clock=lambda: 0.0)
+    assert "every node" not in out.getvalue()
+    assert "3 of 5 nodes" in out.getvalue()
