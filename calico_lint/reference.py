@@ -12,6 +12,7 @@ import sys
 from importlib import import_module
 
 from calico_lint.completion import options_of, plain_help, subcommands
+from calico_lint.generated import settle
 from calico_lint.manual import PROGRAMS
 
 TYPE_CHECKING = False
@@ -85,24 +86,8 @@ def _prose(text: str) -> str:
 
 
 def _main() -> int:
-    stale = []
-    os.makedirs(_FOLDER, exist_ok=True)
-    for program in PROGRAMS:
-        path = os.path.join(_FOLDER, f"{program}.md")
-        text = page(program)
-        if "--check" in sys.argv:
-            try:
-                with open(path, encoding="utf-8") as stream:
-                    same = stream.read() == text
-            except FileNotFoundError:
-                same = False
-            stale += [] if same else [path]
-        else:
-            with open(path, "w", encoding="utf-8") as stream:
-                stream.write(text)
-    for path in stale:
-        print(f"{path} is not what the program's options make: make format", file=sys.stderr)
-    return bool(stale)
+    files = {os.path.join(_FOLDER, f"{program}.md"): page(program) for program in PROGRAMS}
+    return settle(files, sys.argv[1:], "python -m calico_lint.reference")
 
 
 if __name__ == "__main__":

@@ -236,16 +236,10 @@ def schema_text() -> str:
 
 
 def _main() -> int:
+    from calico_lint.generated import settle
+
     path = os.path.join(os.path.dirname(__file__), "..", "docs", "settings.schema.json")
-    if sys.argv[1:] == ["--check"]:
-        with open(path, encoding="utf-8") as stream:
-            if stream.read() == schema_text():
-                return 0
-        print("docs/settings.schema.json is not what calico_lint/settings_file.py makes: make format", file=sys.stderr)
-        return 1
-    with open(path, "w", encoding="utf-8") as stream:
-        stream.write(schema_text())
-    return 0
+    return settle({path: schema_text()}, sys.argv[1:], "python -m calico_lint.settings_file")
 
 
 if __name__ == "__main__":

@@ -27,6 +27,8 @@ import re
 import sys
 from typing import Any
 
+from calico_lint.generated import settle
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 KINDS = ("Cluster", "InstanceGroup")
 APIS = {"v1alpha2": 0, "v1alpha3": 23}  # API version -> minor of the first kOps release that has it
@@ -273,28 +275,8 @@ def file_name(kind: str, api: str) -> str:
 
 def main(arguments: list[str]) -> int:
     """Write the schemas, or with --check say which files differ from the table. Returns the exit code."""
-    if arguments not in ([], ["--check"]):
-        print("usage: python schemas/build.py [--check]", file=sys.stderr)
-        return 2
-    stale = []
-    for kind in KINDS:
-        for api in APIS:
-            path = os.path.join(HERE, file_name(kind, api))
-            text = render(kind, api)
-            if arguments:
-                try:
-                    with open(path, encoding="utf-8") as file:
-                        current = file.read() == text
-                except FileNotFoundError:
-                    current = False
-                if not current:
-                    stale.append(file_name(kind, api))
-            else:
-                with open(path, "w", encoding="utf-8", newline="\n") as file:
-                    file.write(text)
-    for name in stale:
-        print(f"schemas/{name} is not what fields.csv says: run python schemas/build.py", file=sys.stderr)
-    return 1 if stale else 0
+    files = {os.path.join(HERE, file_name(kind, api)): render(kind, api) for kind in KINDS for api in APIS}
+    return settle(files, arguments, "python -m schemas.build")
 
 
 if __name__ == "__main__":

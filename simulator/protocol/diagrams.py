@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from calico_lint.generated import settle
 from simulator.protocol.states import ABSENT, MACHINES, Machine
 
 CHAPTER: Final = Path(__file__).resolve().parents[2] / "docs" / "model.md"
@@ -57,18 +58,8 @@ def with_diagrams(chapter: str) -> str:
 
 def main(arguments: list[str]) -> int:
     """Write the diagrams, or with ``--check`` compare them. Returns the exit code: 1 they are stale, 2 usage."""
-    if arguments not in ([], ["--check"]):
-        print("usage: python -m simulator.protocol.diagrams [--check]", file=sys.stderr)
-        return 2
-    before = CHAPTER.read_text(encoding="utf-8")
-    after = with_diagrams(before)
-    if before == after:
-        return 0
-    if arguments:
-        print(f"{CHAPTER}: the state diagrams are stale: run python -m simulator.protocol.diagrams", file=sys.stderr)
-        return 1
-    CHAPTER.write_text(after, encoding="utf-8", newline="\n")
-    return 0
+    chapter = with_diagrams(CHAPTER.read_text(encoding="utf-8"))
+    return settle({str(CHAPTER): chapter}, arguments, "python -m simulator.protocol.diagrams")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from calico_lint.generated import settle
 from simulator.catalogue import FAULTS, STALLS, STEPS, Etcd, Fault, Proof, Step
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "faults.md"
@@ -129,13 +130,7 @@ def _cell(text: str) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Write the page, or with --check compare it; the exit code."""
-    if "--check" not in arguments:
-        PAGE.write_text(page(), encoding="utf-8")
-        return 0
-    if PAGE.is_file() and PAGE.read_text(encoding="utf-8") == page():
-        return 0
-    print(f"docs/{PAGE.name} differs from simulator/catalogue.py: python -m simulator.report.faults", file=sys.stderr)
-    return 1
+    return settle({str(PAGE): page()}, arguments, "python -m simulator.report.faults")
 
 
 if __name__ == "__main__":

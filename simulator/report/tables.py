@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from calico_lint.generated import settle
 from calico_lint.kops.releases import Version
 from simulator.profile import Profile, Situation, build
 from simulator.scenario import V2_TO_V3, V3_ROLLING
@@ -64,19 +65,8 @@ def _cell(text: str) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Write the tables, or with --check compare them; the exit code."""
-    stale = []
-    for page in sorted(FOLDER.glob("*.md")):
-        text = page.read_text(encoding="utf-8")
-        if (wanted := filled(text)) == text:
-            continue
-        stale.append(page)
-        if "--check" not in arguments:
-            page.write_text(wanted, encoding="utf-8")
-    if "--check" not in arguments:
-        return 0
-    for page in stale:
-        print(f"docs/reference/{page.name} differs: python -m simulator.report.tables", file=sys.stderr)
-    return 1 if stale else 0
+    pages = {str(page): filled(page.read_text(encoding="utf-8")) for page in sorted(FOLDER.glob("*.md"))}
+    return settle(pages, arguments, "python -m simulator.report.tables")
 
 
 if __name__ == "__main__":
