@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import sys
 
-from bench import bench_engine, bench_lint, bench_plan, bench_v1data, bench_v1store
+from bench import bench_engine, bench_kernel, bench_lint, bench_plan, bench_v1data, bench_v1store
 
 
 def main() -> None:
@@ -14,6 +14,9 @@ def main() -> None:
     bench_lint.main()
     print()
     bench_engine.main()
+    print()
+    bench_kernel.main()
+    print()
     bench_plan.main()
     print()
     bench_v1data.main()

@@ -13,12 +13,13 @@ from functools import partial
 
 from simulator import draws
 from simulator.kernel.batch import by_engine, covers, observe
+from simulator.kernel.limits import exceeded_at_once
 from simulator.kernel.schedule import INSERTION
 from simulator.observations import Runs
 from simulator.profile import Profile
 from simulator.scenario import Scenario
 
-_NODES_AT_ONCE = 12_500
+_NODES_AT_ONCE = 15_000
 """Of all blocks together; 64 runs of a node take some 15 kB."""
 
 __all__ = ["by_engine", "covers", "observe", "simulate"]
@@ -50,7 +51,7 @@ def _blocks_at_once(scenario: Scenario) -> int:
     """Blocks that are worked on together: where it goes from pod to pod, as many as a worker has memory for."""
     nodes, timing = scenario.cluster.nodes, scenario.timing
     places = scenario.cluster.budget(nodes)
-    in_step = places <= INSERTION or timing["bgp_session"] or timing["bird_threshold"]
+    in_step = places <= INSERTION or timing["bgp_session"] or timing["bird_threshold"] or exceeded_at_once(scenario)
     return max(1, min(16, _NODES_AT_ONCE // nodes)) if 1 < places < nodes and in_step else 1
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 
 import numpy as np
@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 from simulator.draws import Block, Integers, replication
 from simulator.engine import run
-from simulator.kernel import failing, limits, mesh, schedule
+from simulator.kernel import failing, limits, schedule
+from simulator.kernel.controller import FIELDS, Played, Pods, Rolls, play
 from simulator.kernel.durations import NEVER, Durations, PodLife, ceil_grid, narrow
-from simulator.kernel.mesh import Pods
+from simulator.kernel.limits import Calls
 from simulator.kernel.migration import Migration, complete, controllers, migrate
 from simulator.observations import Runs
 from simulator.scenario import ON_DELETE, Scenario
@@ -28,6 +29,10 @@ _COVERED_FAULTS = (
 )
 
 
+_SHORTEST_ROLL = 60 * MICRO
+"""What takes less is over before a roll is."""
+
+
 def covers(scenario: Scenario) -> str | None:
     """Why the kernel cannot run this scenario; None: it can."""
     cluster = scenario.cluster
@@ -39,22 +44,31 @@ def covers(scenario: Scenario) -> str | None:
         return "the update strategy is OnDelete"
     if scenario.typha is not None and scenario.typha.away:
         return "all of Typha is away for a time"
-    if scenario.timing["slow_start"]:
-        return "creations of the DaemonSet controller take time"
-    if limits.exceeded_at_once(scenario):
-        return "calls of the DaemonSet controller wait for the API server's limit"
     if scenario.operator:
         return f"the operator acts ({scenario.operator[0].kind})"
-    several = cluster.nodes > 1 and cluster.budget(cluster.nodes) > 1
+    at_once = min(cluster.budget(cluster.nodes), cluster.nodes)
+    limited = limits.exceeded_at_once(scenario)
+    several = at_once > 1
+    if limited and at_once == cluster.nodes > 1:
+        return "calls of the DaemonSet controller wait (API server's limit), and all pods are to be replaced at once"
+    if cluster.nodes - at_once == 1 and at_once > 1 and _soon_unready(scenario):
+        return "one pod is left with all its BGP peers away, and gets unready"
     for fault in scenario.faults:
         if fault.kind == "node_not_ready" and (fault != failing.off_at_first(scenario) or fault.start):
             return "a node goes off on the way, or more than one"
         if fault.kind in failing.KINDS:
             if several and fault.image != "controllers":
                 return f"fault {fault.kind}, with several nodes at once"
+            if limited and fault.image != "controllers":
+                return f"fault {fault.kind}, while calls of the DaemonSet controller wait"
         elif fault.kind not in _COVERED_FAULTS:
             return f"fault {fault.kind}"
     return None
+
+
+def _soon_unready(scenario: Scenario) -> bool:
+    """Whether a pod can fail as many probes as it takes to get unready while the nodes roll."""
+    return scenario.timing["failure_threshold"] * min(scenario.stages["readiness_period"]) < _SHORTEST_ROLL
 
 
 def observe(scenario: Scenario, blocks: Iterable[Block]) -> Runs:
@@ -93,34 +107,41 @@ class _Part:
         self.at_once = at_once
         self.now, self.later = slice(0, at_once), slice(at_once, None)
 
-        deleted = np.broadcast_to(self.reaction[:, None], (durations.runs, at_once))
+        self.calls = Calls.of(durations)
+        limited = self.calls.exceeded_at_once(at_once)
+        self.limited = bool(limited.any())
+        if self.limited:
+            deleted, created = self.calls.first_wave(self.reaction, at_once)
+        else:
+            deleted = created = np.broadcast_to(self.reaction[:, None], (durations.runs, at_once))
+        self.first_wave = deleted, created
 
         def own(name: str) -> Integers:
             return ordered(durations.node(name), self.now)
 
         self.migration: Migration | None = None
+        begin = np.maximum(deleted + own("kill"), created + cluster("scheduler_latency")[:, None])
         if life.rolling:
-            main = deleted + ordered(life.main, self.now)
+            main = begin + ordered(life.begun, self.now)
         else:
-            begin = deleted + np.maximum(own("kill"), cluster("scheduler_latency")[:, None])
             self.migration = migrate(durations, begin + own("sandbox") + own("pull_upgrade"), self.now)
             main = self.migration.done + own("pull_node")
-        self.main = main
-        up = main + own("services")
+        self.main = self.first_main = main
+        self.first_up = up = main + own("services")
         self.period = narrow(own("readiness_period"))
         self.first = first = Pods(
             down=deleted + np.maximum(own("kill"), 1),
             up=up,
             felix=up + ordered(life.felix_after, self.now),
             cni=up if life.rolling else main + own("pull_cni"),
-            zero=deleted + cluster("scheduler_latency")[:, None] + own("probe_offset"),
+            zero=created + cluster("scheduler_latency")[:, None] + own("probe_offset"),
             ready=up,
         )
         self.odd: Booleans = np.logical_or.reduce(up <= deleted, axis=1)
         if self.migration is not None:  # in one instant: a read, and a BIRD that comes up because of it
             self.odd |= self.migration.odd | (durations.node("pull_node") + durations.node("services") <= 0).any(axis=0)
         # How long after its services a pod has peers enough, whatever the others do.
-        wait = self.session if at_once == 1 else np.maximum(self.session, self.threshold)
+        self.wait = wait = self.session if at_once == 1 else np.maximum(self.session, self.threshold)
         self.coupled = 1 < at_once < durations.nodes and bool((wait > life.felix_after).any())
         if at_once == durations.nodes:
             peers = _alone_together(up, self.session[:, None], self.threshold[:, None])
@@ -134,11 +155,19 @@ class _Part:
             self.odd |= (cycles <= self.reaction).any(axis=0) | (life.up <= 0).any(axis=0)
         self.cycles = ordered(cycles, self.later)
         self.odd |= self._probed_at_start()
+        in_turn = any(fault.kind in failing.KINDS and fault.image != "controllers" for fault in scenario.faults)
+        self.exact_when_alone = durations.nodes == 2 and at_once == 1 and not in_turn
         self.unready_after = self._unready_after(at_once)
-        self.starts = deleted
+        self.starts, self.made = deleted, created
+        self.waited = np.full(durations.runs, self.limited)  # runs in which calls wait
         self.ready = first.ready
+        if self.limited:
+            begun = life.begun + durations.node("services")
+            self.odd |= ((begun + life.latency <= 0) | (begun + life.felix_after <= self.reaction)).any(axis=0)
+            if durations.nodes == at_once > 1:
+                self.odd |= limited
         self.killed = deleted + own("kill")
-        if any(fault.kind in failing.KINDS and fault.image != "controllers" for fault in scenario.faults):
+        if in_turn:
             self._roll_in_turn()
 
     def _roll_in_turn(self) -> None:
@@ -146,18 +175,57 @@ class _Part:
         rolled = failing.roll(self.durations)
         self.migration, self.main = rolled.migration, rolled.main
         self.first.up, self.first.cni, self.first.ready = rolled.up, rolled.cni, rolled.ready
-        self.starts, self.ready, self.cycles = rolled.starts, rolled.ready, self.cycles[:, :0]
+        self.odd |= self.calls.exceeded_at_once(self.at_once)
+        self.limited, self.waited = False, np.zeros_like(self.odd)
+        self.starts = self.made = rolled.starts
+        self.ready, self.cycles = rolled.ready, self.cycles[:, :0]
         self.now, self.coupled, self.killed = slice(None), False, rolled.killed
         if (off := failing.off_at_first(self.durations.scenario)) and off.until is not None:
             self.odd |= off.until <= self.reaction  # it is back before it is missed
 
-    def rest(self) -> Pods:
-        """The pods that are not deleted at once."""
-        life, ordered = self.life, self.durations.ordered
-        down, up, felix, cni, zero = (
-            ordered(values, self.later) for values in (life.dead, life.up, life.felix, life.cni, life.zero)
-        )
-        return Pods(down, up, felix, cni, zero, self.cycles)
+    def rest(self, rows: Integers, out: npt.NDArray[np.integer]) -> None:
+        """Put the durations of all pods of some runs [run, rank, field] into `out`, as `controller.FIELDS` has them."""
+        for number, values in enumerate(self.fields()):
+            out[..., number] = self.durations.ordered(values)[rows]
+
+    def fields(self) -> tuple[Integers, ...]:
+        """`controller.FIELDS` of all nodes."""
+        life = self.life
+        return life.kill, life.begun + self.durations.node("services"), life.felix_after, life.cni - life.up, life.zero
+
+    def played(self, rows: Integers, played: Played) -> None:
+        """Take what some of the runs have become."""
+        self.odd[rows] |= played.odd
+        if len(rows) == self.durations.runs:
+            self.starts, self.made, self.ready = played[:3]
+            return
+        if self.made is self.starts:
+            self.made = self.made.copy()
+        self.starts[rows], self.made[rows], self.ready[rows] = played[:3]
+
+    def settle(self) -> None:
+        """The instants of the first pods as they are, when all have been scheduled: some may have waited longer."""
+        if self.made is self.starts:
+            return
+        durations, now = self.durations, self.now
+        starts, made = self.starts[:, now], self.made[:, now]
+        kill = durations.ordered(self.life.kill, now)
+        self.killed = starts + kill
+        others = (starts != self.first_wave[0]) | (made != self.first_wave[1])
+        begin = np.maximum(self.killed, made + durations.cluster("scheduler_latency")[:, None])
+        begin += durations.ordered(self.life.begun, now)
+        self.main = np.where(others, begin, self.first_main)
+        self.first.up = np.where(others, begin + durations.ordered(durations.node("services"), now), self.first_up)
+
+    def held_up(self) -> Integers | None:
+        """How much later the kubelet begins with a pod [run, rank] than if it had been created with the deletion."""
+        if self.made is self.starts:
+            return None
+        kill = self.durations.ordered(self.life.kill)
+        latency = self.durations.cluster("scheduler_latency")[:, None]
+        late: Integers = np.maximum(self.starts + kill, self.made + latency)
+        late -= self.starts + np.maximum(kill, latency)
+        return late
 
     def _probed_at_start(self) -> Booleans:
         """Runs in which a container can be Ready by the probe of its start (R14)."""
@@ -173,17 +241,44 @@ class _Part:
         """
         threshold = self.durations.cluster("failure_threshold")
         period = self.durations.node("readiness_period").min(axis=0)
+        if self.exact_when_alone:
+            return np.full(self.durations.runs, NEVER + 1)
         if self.durations.nodes - at_once == 1:
             after: Integers = np.minimum(threshold, NEVER // period) * period
         else:
             after = np.where(-(-self.threshold // period) - 1 >= threshold, 0, NEVER + 1)
         return after
 
+    def _unready_when_alone(self) -> Booleans:
+        """Of two nodes: runs in which one pod, while the other is replaced, fails as many probes as make it unready."""
+        ordered, life = self.durations.ordered, self.life
+        held_up = self.held_up()
+        down = self.starts + ordered(life.dead)
+        up = self.starts + ordered(life.up) + (0 if held_up is None else held_up)
+        up[:, 0] = self.first.up[:, 0]
+        established = up + self.session[:, None]
+        threshold = self.durations.cluster("failure_threshold")
+        period = ordered(np.broadcast_to(life.period, (2, self.durations.runs)))
+
+        def failed(rank: int, zero: Integers) -> Booleans:
+            other, turn = 1 - rank, period[:, rank]
+            probes: Integers = -(-(established[:, other] - zero) // turn) + (down[:, other] - zero) // -turn
+            return probes >= threshold
+
+        unready = failed(0, self.made[:, 0] + ordered(life.zero)[:, 0])
+        if life.rolling:  # the old pod has a probe, too
+            unready |= failed(1, ordered(self.durations.node("probe_offset"))[:, 1])
+        return unready
+
     def observe(self) -> Runs:
         """The windows, when the pods have been scheduled."""
         rollout = self.ready.max(axis=1)
         self.odd |= rollout >= self.unready_after
-        self.odd |= limits.may_wait(self.durations.scenario, self.ready, self.at_once)
+        if not self.limited:
+            self.odd |= self.calls.may_wait(self.ready, self.at_once) & ~self.waited
+        self.settle()
+        if self.exact_when_alone:
+            self.odd |= self._unready_when_alone()
         runs = _observe(self, rollout)
         for index in np.flatnonzero(self.odd).tolist():
             runs.replace(index, by_engine(self.durations.scenario, self.block, index))
@@ -191,10 +286,22 @@ class _Part:
 
 
 def _schedule(parts: list[_Part]) -> None:
-    """Deletions and Ready of the pods that have to wait for a place."""
-    cycles = np.concatenate([part.cycles for part in parts])
-    if not cycles.shape[1]:
+    """Deletions and Ready of the pods that have to wait for a place, or for a call."""
+    free = [part for part in parts if not part.limited and part.cycles.shape[1]]
+    _schedule_freely(free)
+    _couple(free)
+    for part in free:
+        part.waited = part.calls.may_wait(part.ready, part.at_once)
+    chosen = [(part, np.flatnonzero(part.waited & (~part.odd | part.limited))) for part in parts]
+    for coupled in (False, True):
+        _play([(part, rows) for part, rows in chosen if part.coupled is coupled], limited=True, coupled=coupled)
+
+
+def _schedule_freely(parts: list[_Part]) -> None:
+    """The same if no call and no pod waits for others."""
+    if not parts:
         return
+    cycles = np.concatenate([part.cycles for part in parts])
     ready = np.concatenate([part.ready for part in parts])
     reaction = np.concatenate([part.reaction for part in parts])
     places = ready.shape[1]
@@ -208,62 +315,72 @@ def _schedule(parts: list[_Part]) -> None:
     for part in parts:
         rows = slice(begin, begin + part.durations.runs)
         begin = rows.stop
-        part.starts = np.concatenate([part.starts, starts[rows]], axis=1)
+        part.starts = part.made = np.concatenate([part.starts, starts[rows]], axis=1)
         part.ready = np.concatenate([part.ready, starts[rows] + part.cycles], axis=1)
-    coupled = [part for part in parts if part.coupled]
-    if coupled:
-        _couple(coupled)
 
 
 def _couple(parts: list[_Part]) -> None:
     """The same where young pods need all sessions: all as if they never had them, then the runs in which they do."""
-    chosen, alone = [], []
-    for part in parts:
-        wanted = ~_everybody_up(part)
-        if part.period.shape[0] > 1:
-            part.odd |= wanted  # each node has its own period
-            continue
-        rows = np.flatnonzero(wanted & ~part.odd)
-        if rows.size:
-            chosen.append(rows)
-            alone.append(part)
-    if not alone:
+    _play(
+        [(part, np.flatnonzero(~_everybody_up(part) & ~part.odd)) for part in parts if part.coupled],
+        limited=False,
+        coupled=True,
+    )
+
+
+def _play(chosen: list[tuple[_Part, Integers]], *, limited: bool, coupled: bool) -> None:
+    """Some runs of some parts, look after look."""
+    chosen = [(part, rows) for part, rows in chosen if rows.size]
+    if not chosen:
         return
 
-    def rows_of(pods: list[Pods]) -> Pods:
-        return Pods(
-            *(
-                np.concatenate([getattr(one, field.name)[rows] for one, rows in zip(pods, chosen, strict=True)])
-                for field in fields(Pods)
-            )
-        )
+    def runs(values: Callable[[_Part], Integers]) -> Integers:
+        return np.concatenate([values(part)[rows] for part, rows in chosen])
 
-    def values_of(values: list[Integers]) -> Integers:
-        return np.concatenate([value[rows] for value, rows in zip(values, chosen, strict=True)])
+    def period(part: _Part) -> Integers:
+        whole = np.broadcast_to(part.life.period, (part.durations.nodes, part.durations.runs))
+        return part.durations.ordered(whole)
 
-    rest = np.empty((sum(map(len, chosen)), *alone[0].cycles.shape[1:], len(mesh.FIELDS)), np.int64)
-    begin = 0
-    for part, rows in zip(alone, chosen, strict=True):
-        pods = part.rest()
-        for number, name in enumerate(mesh.FIELDS):
-            rest[begin : begin + len(rows), :, number] = getattr(pods, name)[rows]
-        begin += len(rows)
-        del pods
-    periods = [np.broadcast_to(part.period[0], (part.durations.runs,)) for part in alone]
-    starts, ready, odd = mesh.roll(
-        rows_of([part.first for part in alone]),
-        rest,
-        values_of([part.starts[:, part.now] for part in alone]),
-        values_of([part.session for part in alone]),
-        values_of([part.reaction for part in alone]),
-        narrow(values_of(periods)[None, :]),
+    def latency(part: _Part) -> Integers:
+        return part.durations.cluster("scheduler_latency")
+
+    def first(name: str) -> Integers:
+        return runs(lambda part: getattr(part.first, name))
+
+    same = chosen[0][0].life.period
+    if same.size > 1 or any(not np.array_equal(part.life.period, same) for part, _ in chosen):
+        same = runs(period)
+    rolls = Rolls(
+        first=Pods(*(first(item.name) for item in fields(Pods))),
+        deleted=runs(lambda part: part.first_wave[0]),
+        created=runs(lambda part: part.first_wave[1]),
+        rest=_rest(chosen),
+        period=same,
+        latency=runs(latency),
+        wait=runs(lambda part: part.wait),
+        session=runs(lambda part: part.session),
+        reaction=runs(lambda part: part.reaction),
+        calls=Calls.joined([part.calls.of_runs(rows) for part, rows in chosen]) if limited else None,
     )
+    played = play(rolls, coupled)
     begin = 0
-    for part, rows in zip(alone, chosen, strict=True):
+    for part, rows in chosen:
         own = slice(begin, begin + len(rows))
         begin = own.stop
-        part.starts[rows], part.ready[rows] = starts[own], ready[own]
-        part.odd[rows] |= odd[own]
+        deleted, created, ready, odd = played
+        part.played(rows, Played(deleted[own], created[own], ready[own], odd[own]))
+
+
+def _rest(chosen: list[tuple[_Part, Integers]]) -> npt.NDArray[np.integer]:
+    """`Rolls.rest` of some runs of some parts."""
+    longest = max(int(values.max()) for part, _ in chosen for values in part.fields())
+    shape = (sum(len(rows) for _, rows in chosen), chosen[0][0].durations.nodes, len(FIELDS))
+    rest = np.empty(shape, np.int32 if longest < 2**31 else np.int64)  # it is most of the memory
+    begin = 0
+    for part, rows in chosen:
+        part.rest(rows, rest[begin : begin + len(rows)])
+        begin += len(rows)
+    return rest
 
 
 def _alone_together(services: Integers, session: Integers, threshold: Integers) -> Integers:
@@ -288,7 +405,8 @@ def _everybody_up(part: _Part) -> Booleans:
     durations, life, starts = part.durations, part.life, part.starts
     down = starts + durations.ordered(life.dead)
     up = starts + durations.ordered(life.up)
-    down[:, part.now], up[:, part.now] = part.first.down, part.first.up
+    down[:, part.now] = part.first.down
+    up[:, part.now] = part.first.up
     established = up + part.session[:, None]
     until = np.maximum.accumulate(established, axis=1)
     gapless: Booleans = np.logical_and.reduce(down[:, 1:] <= until[:, :-1], axis=1)
@@ -323,9 +441,14 @@ def _observe(part: _Part, rollout: Integers) -> Runs:
     services = durations.by_node(part.starts)
     killed = services + life.kill
     killed.reshape(-1)[places] = part.killed
+    held_up = part.held_up()
     gap = np.subtract(np.broadcast_to(life.main, services.shape), life.kill)
-    gap.reshape(-1)[places] = part.main - part.killed
     services += life.up
+    if held_up is not None:
+        held = durations.by_node(held_up)
+        gap = gap + held
+        services += held
+    gap.reshape(-1)[places] = part.main - part.killed
     services.reshape(-1)[places] = part.first.up
     away = services > horizon if scenario.horizon is not None or part.now == slice(None) else None
     in_sync = services

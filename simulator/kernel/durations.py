@@ -107,9 +107,9 @@ class PodLife:
         self.period = node("readiness_period")
 
     @property
-    def felix(self) -> Integers:
-        """Felix reports ready."""
-        return self.up + self.felix_after
+    def begun(self) -> Integers:
+        """From where the kubelet begins with the pod, which the old one's end may hold up, to `main`."""
+        return self.main - np.maximum(self.kill, self.latency)
 
     @property
     def cni(self) -> Integers:

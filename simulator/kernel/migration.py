@@ -75,9 +75,9 @@ def migrate(durations: Durations, init: Integers, ranks: slice) -> Migration:
     again, _ = attempt(np.where(refused < NEVER, restart, init))
     done = np.where(migrates, migrated, np.where(refused < NEVER, again, done))
     failure = np.where(migrates, NEVER, refused).min(axis=1)
-    # A lock that follows a read of its own instant without delay: others may have read before it.
+    # A lock that follows a read of its own instant without delay: others may have read, or locked, before it.
     locks_at_once = (migrates & (read + needed == first) & (cleared == first)).any(axis=1)
-    odd = locks_at_once & ((read == first).sum(axis=1) > 1)
+    odd = locks_at_once & (((read == first) | together).sum(axis=1) > 1)
     return Migration(done, clear, version, failure, odd)
 
 

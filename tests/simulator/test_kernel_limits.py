@@ -11,6 +11,7 @@ import pytest
 from simulator import draws, kernel
 from simulator.engine import run
 from simulator.kernel import limits
+from simulator.kernel.durations import Durations
 from simulator.observations import Runs
 from simulator.profile import Fixed, Lognormal, Parameter, Profile, Uniform
 from simulator.scenario import Scenario
@@ -39,7 +40,7 @@ def scenario(nodes: int, at_once: int, protocol: str = "v2-to-v3", **timing: flo
 @pytest.mark.parametrize("protocol", ["v2-to-v3", "v3-rolling"])
 @pytest.mark.parametrize(
     ("nodes", "at_once", "qps", "burst"),
-    [(6, 1, 20, 30), (6, 1, 0.2, 4), (9, 3, 20, 30), (9, 3, 0.4, 8), (9, 3, 0.25, 9), (20, 10, 20, 30), (12, 4, 1, 12)],
+    [(6, 1, 20, 30), (6, 1, 0.2, 4), (9, 3, 20, 30), (9, 3, 0.4, 8), (9, 3, 0.2, 3), (20, 16, 20, 30), (12, 4, 1, 12)],
 )
 def test_equal_to_the_engine_with_the_limit(
     protocol: str, nodes: int, at_once: int, qps: float, burst: int, monkeypatch: pytest.MonkeyPatch
@@ -59,8 +60,12 @@ def test_equal_to_the_engine_with_the_limit(
         expected = Runs.of(run(draws.replication(base, block, index)))
         for field in fields(Runs):
             assert getattr(found, field.name)[index] == getattr(expected, field.name)[0], field.name
-    if qps == 20:  # the real limit leaves so few nodes alone: the kernel needs no help
-        assert not by_engine or protocol == "v3-rolling"
+    assert not by_engine or protocol == "v3-rolling"
+
+
+def calls(base: Scenario, runs: int = 1) -> limits.Calls:
+    order = np.tile(np.arange(base.cluster.nodes), (runs, 1))
+    return limits.Calls.of(Durations(base, draws.Block({}, {}, order)))
 
 
 def never_limited(base: Scenario, block: draws.Block, index: int) -> bool:
@@ -78,26 +83,39 @@ def test_no_run_that_waits_is_taken_for_one_that_does_not(at_once: int, qps: flo
         free = scenario(7, at_once, "v3-rolling")
         trace = run(draws.replication(free, block, index))
         ready.append([node.ready for node in trace.nodes])
-    waits = limits.may_wait(base, np.sort(np.array(ready), axis=1), at_once)
+    waits = calls(base, 24).may_wait(np.sort(np.array(ready), axis=1), at_once)
     for index in range(24):
         assert waits[index] or never_limited(base, block, index)
     assert waits.any() or qps > 0.3
 
 
 def test_what_waits_at_once() -> None:
-    assert limits.exceeded_at_once(scenario(100, 15, api_qps=20, api_burst=30))
+    for limit, waits in (({"api_qps": 20}, True), ({}, False), ({"slow_start": 0.01}, True)):
+        base = scenario(100, 15, **limit)
+        assert limits.exceeded_at_once(base) is waits
+        assert calls(base).exceeded_at_once(15).tolist() == [waits]
     assert not limits.exceeded_at_once(scenario(100, 14, api_qps=20, api_burst=30))
-    assert not limits.exceeded_at_once(scenario(100, 100))
-    assert "API server's limit" in (kernel.covers(scenario(100, 50, api_qps=20, api_burst=30)) or "")
-    assert "take time" in (kernel.covers(scenario(100, 1, slow_start=0.01)) or "")
+    assert kernel.covers(scenario(100, 50, api_qps=20, api_burst=30)) is None
+    assert kernel.covers(scenario(100, 1, slow_start=0.01)) is None
+    assert "API server's limit" in (kernel.covers(scenario(100, 100, api_qps=20, api_burst=30)) or "")
 
 
 def test_certain_limits() -> None:
     """Ready 1 s apart: four calls each is what 4 calls a second allow for ever, and 3.9 not."""
     ready = np.arange(1, 4001)[None, :] * 1_000_000
-    assert not limits.may_wait(scenario(2, 1, api_qps=4, api_burst=8), ready, 1)[0]
-    assert limits.may_wait(scenario(2, 1, api_qps=3.9, api_burst=8), ready, 1)[0]
-    assert not limits.may_wait(scenario(2, 1), ready, 1)[0]
+    assert not calls(scenario(2, 1, api_qps=4, api_burst=8)).may_wait(ready, 1)[0]
+    assert calls(scenario(2, 1, api_qps=3.9, api_burst=8)).may_wait(ready, 1)[0]
+    assert not calls(scenario(2, 1)).may_wait(ready, 1)[0]
+
+
+def test_the_first_wave_is_as_the_engine_s_controller_makes_it() -> None:
+    base = scenario(700, 600, "v2-to-v3", api_qps=20, api_burst=30)
+    deleted, created = calls(base).first_wave(np.array([1_500_000]), 600)
+    trace = run(base.with_durations({"controller_reaction": 1_500_000}, {}))
+    expected = [event.time for event in trace.events if event.event == "pod_deleted"][:600]
+    assert deleted[0].tolist() == expected
+    assert (created > deleted).all()
+    assert (np.diff(created[0]) >= 50_000).all()  # the burst is over by then
 
 
 def test_fixed_settings_need_no_profile() -> None:
