@@ -91,11 +91,16 @@ def lint_once(options: argparse.Namespace) -> int:
         if cache is not None:
             cache.put(outcome)
     code, out, err = outcome
-    if options.diff or _is_filter(options):  # what a file holds, whatever the terminal can show
+    if options.diff or _is_filter(options) or options.format != "text":
+        # What a file holds and what a program reads is UTF-8, whatever the terminal can show.
         sys.stdout.buffer.write(out.encode("utf-8", "surrogateescape"))
+    elif out.isascii():
+        sys.stdout.write(out)
     else:
+        from calico_lint.plain import register
+
         encoding = sys.stdout.encoding or "utf-8"
-        sys.stdout.write(out.encode(encoding, "replace").decode(encoding))
+        sys.stdout.write(out.encode(encoding, register()).decode(encoding))
     sys.stderr.write(err)
     return FAILURE if unreadable else code
 

@@ -24,6 +24,7 @@ from calico_lint.kops import calico as calico_table
 from calico_lint.kops import etcd as etcd_table
 from calico_lint.kops.calico import ETCD_V2, ETCD_V3, KUBERNETES, Manifest
 from calico_lint.kops.etcd import LEGACY, MANAGER
+from calico_lint.kops.other_networks import what_applies
 from calico_lint.kops.releases import (
     NEWEST_MINOR,
     Releases,
@@ -183,8 +184,7 @@ def start_of(cluster: Cluster, releases: Releases) -> tuple[State, list[str]]:
     """
     if cluster.cni != "calico":
         what = f"runs {cluster.cni}" if cluster.cni else "names no networking option"
-        hint = "canal keeps its data in the Kubernetes datastore, always: " if cluster.cni == "canal" else ""
-        raise RouteError(f"the spec {what}, not Calico: {hint}there is no datastore to move")
+        raise RouteError(f"the spec {what}, not Calico: there is no datastore to move; {what_applies(cluster.cni)}")
     if cluster.kubernetes is None:
         raise RouteError("spec.kubernetesVersion is missing or unreadable: it decides which Calico is run")
     etcd = cluster.first_etcd

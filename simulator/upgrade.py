@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from calico_lint.cluster import Cluster
 from calico_lint.kops import calico as calico_table
 from calico_lint.kops.calico import ETCD_V2, ETCD_V3, KUBERNETES, Manifest
+from calico_lint.kops.other_networks import what_applies
 from calico_lint.kops.releases import Releases, Version, describe_minors
 from simulator.scenario import V2_TO_V3, V3_ROLLING
 
@@ -63,7 +64,7 @@ def decide(new: Cluster, releases: Releases, old: Cluster | None, old_releases: 
         if cluster is not None and cluster.cni != "calico":
             raise NothingToSimulateError(
                 f"the {side}spec {f'runs {cluster.cni}' if cluster.cni else 'names no networking option'}, not Calico: "
-                "there is no Calico upgrade to simulate"
+                f"there is no Calico upgrade to simulate; {what_applies(cluster.cni)}"
             )
     if new.kubernetes is None:
         raise NothingToSimulateError("spec.kubernetesVersion is missing or unreadable: it decides which Calico is run")

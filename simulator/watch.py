@@ -232,6 +232,12 @@ class Watch:
             self._marks[pod.name] = mark
             self.progress_at = self.now(clock)
 
+    def knows(self, item: Mapping[str, Any]) -> bool:
+        """Whether an object, or watch event, is about a pod that was seen before."""
+        inner = item.get("object")
+        metadata = _mapping(_mapping(inner if isinstance(inner, Mapping) else item).get("metadata"))
+        return metadata.get("name") in self.pods
+
     def now(self, clock: float) -> float | None:
         """The cluster's time: the newest stamp, and what has passed here since it came."""
         return None if self.latest is None else self.latest + max(0.0, clock - self.seen_at)
@@ -298,6 +304,10 @@ class Watch:
             return []
         newest = max(self.revisions, key=lambda revision: self.revisions[revision])
         return [pod for pod in pods if pod.revision == newest]
+
+    def new(self) -> list[PodState]:
+        """The calico-node pods of the generation to come."""
+        return [pod.state for pod in self._new(self._current())]
 
     def _job_done(self) -> bool:
         return any(job.done for job in self.jobs.values()) or any(

@@ -15,7 +15,7 @@ _INDENT = "   "
 
 def render_json(answer: Answer, etcd: Etcd) -> str:
     """One JSON object with a newline at its end; every key is always there."""
-    return json.dumps({"version": 1} | _data(answer, etcd), indent=1, ensure_ascii=False) + "\n"
+    return json.dumps({"version": 1} | data_of(answer, etcd), indent=1, ensure_ascii=False) + "\n"
 
 
 def render_text(answer: Answer, etcd: Etcd) -> str:
@@ -23,7 +23,8 @@ def render_text(answer: Answer, etcd: Etcd) -> str:
     return "".join(f"{shown(line)}\n" for line in _lines(answer, etcd, ""))
 
 
-def _data(answer: Answer, etcd: Etcd) -> dict[str, Any]:
+def data_of(answer: Answer, etcd: Etcd) -> dict[str, Any]:
+    """An answer as JSON; every key is always there."""
     question = answer.question
     return {
         "verdict": answer.verdict,
@@ -47,7 +48,7 @@ def _data(answer: Answer, etcd: Etcd) -> dict[str, Any]:
         ],
         "notes": [etcd.fill(note) for note in answer.notes],
         "question": question and {"ask": question.ask, "command": _command(answer, etcd)},
-        "branches": [{"if": outcome, "answer": _data(branch, etcd)} for outcome, branch in answer.branches],
+        "branches": [{"if": outcome, "answer": data_of(branch, etcd)} for outcome, branch in answer.branches],
     }
 
 
@@ -74,14 +75,14 @@ def _lines(answer: Answer, etcd: Etcd, indent: str) -> Iterator[str]:
     for text in sorted(filter(None, also)):
         yield from wrapped(indent, filled(text, suspects[0] if suspects else {}))
     if answer.steps:
-        yield f"{indent}Ask again after the last step, or when something looks different in between."
+        yield from wrapped(indent, "Ask again after the last step, or when something looks different in between.")
     if answer.question is not None:
         yield ""
-        yield f"{indent}{answer.question.ask}"
+        yield from wrapped(indent, answer.question.ask)
         yield f"{indent}{_INDENT}$ {_command(answer, etcd)}"
     for outcome, branch in answer.branches:
         yield ""
-        yield f"{indent}If {outcome}:"
+        yield from wrapped(f"{indent}If ", f"{outcome}:")
         yield from _lines(branch, etcd, indent + _INDENT)
 
 

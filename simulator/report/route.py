@@ -75,12 +75,12 @@ def render_text(route: Route, stages: Sequence[Stage], cluster: str, spec: str) 
 def _lines(route: Route, stages: Sequence[Stage], cluster: str, spec: str) -> Iterator[str]:
     count = len(stages)
     if route.refused:
-        yield f"NO ROUTE  {cluster} to {route.goal.text}: no safe step leads there"
+        yield from wrapped("NO ROUTE  ", f"{cluster} to {route.goal.text}: no safe step leads there")
     elif not count:
-        yield f"ROUTE  {cluster} to {route.goal.text}: nothing to do"
+        yield from wrapped("ROUTE  ", f"{cluster} to {route.goal.text}: nothing to do")
     else:
-        yield f"ROUTE  {cluster} to {route.goal.text}: {count} step{'s' if count > 1 else ''}"
-    yield f"today  {route.start}"
+        yield from wrapped("ROUTE  ", f"{cluster} to {route.goal.text}: {count} step{'s' if count > 1 else ''}")
+    yield from wrapped("today  ", str(route.start))
     for move in route.refused:
         assert move.refused is not None
         yield ""
@@ -116,7 +116,7 @@ def _step(number: int, stage: Stage, cluster: str, spec: str) -> Iterator[str]:
     for command in commands(move, cluster, spec):
         yield f"{inner}$ {command}"
     yield from wrapped(f"{inner}Expect:  ", _expected(stage))
-    yield f"{inner}Then:    {move.after}"
+    yield from wrapped(f"{inner}Then:    ", str(move.after))
 
 
 def _expected(stage: Stage) -> str:
