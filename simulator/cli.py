@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from calico_lint import __version__
+from calico_lint.plain import register
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -33,14 +34,17 @@ class UsageError(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (design: 2 usage, 130 interrupted, else the command's)."""
-    # A terminal that cannot show a character gets a question mark, not a traceback.
+    # A terminal that cannot show a character gets what is like it, not a traceback.
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
-            reconfigure(errors="replace")
+            reconfigure(errors=register())
     arguments = sys.argv[1:] if arguments is None else arguments
     options = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace, Sequence[str]], int] = options.command
+    if getattr(options, "format", "json") == "json" and hasattr(sys.stdout, "reconfigure"):
+        # JSON is, whatever the terminal shows.
+        sys.stdout.reconfigure(encoding="utf-8", errors=register())
     try:
         code = command(options, arguments)
         sys.stdout.flush()
@@ -91,8 +95,12 @@ def _plan(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         from simulator.report.files import check_writable
 
         check_writable(options.html)
+    outputs = _outputs(options)
     new = _source(options.spec)
     old = _source(options.old) if options.old is not None else None
+    state = None if options.state is None else _json(options.state)
+    if state is not None and wishes.nodes is None:
+        wishes = _with_nodes_of(state, wishes, options.state)
     sources = {source.path: source for source in (new, old) if source is not None}
     if wishes.v1_data is not None:
         sources = {**wishes.v1_data.sources, **sources}
@@ -106,18 +114,85 @@ def _plan(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         raise UsageError(str(error)) from None
     except ScenarioError as error:
         raise UsageError(str(error)) from None
+    if state is not None:
+        plan = _under_way(plan, state, options.state)
     command = shlex.join(["calico-sim", *arguments])
     if options.html is not None:  # before the report: who reads that may stop early
         _write_html(plan, sources, options.html, command)
-    _print_plan(plan, sources, options.format, command)
+    for path, format in outputs.items():
+        from simulator.report import gates
+        from simulator.report.files import write_whole
+
+        write_whole(path, gates.render(format, plan, sources, new.path))
+    if options.checklist and options.format == "text":
+        from simulator.report import checklist
+
+        sys.stdout.write(checklist.render_text(plan))
+    elif plan.remaining is not None and options.format == "text":
+        from simulator.report import remaining
+
+        sys.stdout.write(remaining.render_text(plan.remaining, plan.cluster.name or "the cluster"))
+    else:
+        _print_plan(plan, sources, options.format, command)
     if files is not None:
         _write_typical_run(plan, files)
     return plan.exit_code
 
 
+def _with_nodes_of(state: Any, wishes: Options, path: str) -> Options:
+    from dataclasses import replace
+
+    from simulator.remaining import count_nodes
+    from simulator.scenario import ScenarioError
+
+    try:
+        return replace(wishes, nodes=count_nodes(state) or None)
+    except ScenarioError as error:
+        raise UsageError(f"{path}: {error}") from None
+
+
+def _under_way(plan: Plan, state: Any, path: str) -> Plan:
+    """The plan with what is left of it."""
+    from dataclasses import replace
+
+    from simulator.recover import NoAnswerError
+    from simulator.remaining import remaining
+    from simulator.scenario import ScenarioError
+
+    try:
+        return replace(plan, remaining=remaining(plan, state))
+    except (NoAnswerError, ScenarioError) as error:
+        raise UsageError(f"{path}: {error}") from None
+
+
+def _outputs(options: argparse.Namespace) -> dict[str, str]:
+    """The files of --output with their formats."""
+    outputs: dict[str, str] = {}
+    if not options.output:
+        return outputs
+    from simulator.report.files import check_writable
+    from simulator.report.gates import FORMATS
+
+    specs = {os.path.realpath(path) for path in (options.spec, options.old) if path}
+    for text in options.output:
+        format, _, path = text.partition("=")
+        if format not in FORMATS or not path:
+            raise UsageError(f"--output: {text!r} is not FORMAT=FILE; FORMAT is one of {', '.join(FORMATS)}")
+        if path in outputs:
+            raise UsageError(f"--output: {path} is named twice")
+        if os.path.realpath(path) in specs:
+            raise UsageError(f"--output: {path} is the spec; it would be overwritten")
+        check_writable(path)
+        outputs[path] = format
+    return outputs
+
+
 def _wishes(options: argparse.Namespace) -> Options:
     """What `plan` and `fleet` both let the user choose. Raises ValueError (of which a ProfileError is one)."""
+    from simulator.joining import parse_node_rate
+    from simulator.maintenance import parse_window
     from simulator.planning import Options, parse_budget, parse_precision, parse_rate, parse_share
+    from simulator.sweep import parse_sweep
 
     name, settings = _settings(options)
     return Options(
@@ -125,14 +200,19 @@ def _wishes(options: argparse.Namespace) -> Options:
         replications=options.replications,
         seed=options.seed,
         max_unavailable=options.max_unavailable,
+        not_ready=options.not_ready,
         settings=settings,
         profile_name=name,
         budgets=tuple(parse_budget(text) for text in options.budget),
+        maintenance=tuple(parse_window(text) for text in options.maintenance_window),
         risk=parse_share(options.risk),
         pod_rate=None if options.pod_rate is None else parse_rate(options.pod_rate),
+        node_rate=None if options.node_rate is None else parse_node_rate(options.node_rate),
         precision=None if options.precision is None else parse_precision(options.precision),
         workers=options.workers,
         v1_data=_v1_data(getattr(options, "v1_data", None)),
+        sweeps=tuple(parse_sweep(text) for text in getattr(options, "sweep", ())),
+        sensitivity=getattr(options, "sensitivity", False),
     )
 
 
@@ -308,6 +388,55 @@ def _fleet(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     return 1 if failed else 0
 
 
+# --- compare --------------------------------------------------------------------------------------------
+
+
+def _compare(options: argparse.Namespace, arguments: Sequence[str]) -> int:
+    from calico_lint.kops.releases import ReleaseError, parse_release
+    from simulator.compare import ComparisonError, compare, of_json, of_plan
+    from simulator.planning import PlanError, make_plan
+    from simulator.report.compare import render_json, render_text
+    from simulator.scenario import ScenarioError
+
+    try:
+        wishes = _wishes(options)
+        releases, old_releases, olds = (
+            _for_each(name, values, len(options.plans))
+            for name, values in (
+                ("--kops-version", [parse_release(text) for text in options.kops_version]),
+                ("--from-kops-version", [parse_release(text) for text in options.from_kops_version]),
+                ("--from", [_source(path) for path in options.old]),
+            )
+        )
+    except (ReleaseError, ValueError) as error:
+        raise UsageError(str(error)) from None
+    sides = []
+    with _Progress() as progress:
+        for path, release, old_release, old in zip(options.plans, releases, old_releases, olds, strict=True):
+            source = _source(path)
+            try:
+                side = of_json(path, source.text)
+                if side is None:
+                    side = of_plan(path, make_plan(source, old, release, old_release, wishes, progress.update))
+            except (ComparisonError, PlanError, ScenarioError) as error:
+                raise UsageError(str(error)) from None
+            sides.append(side)
+    try:
+        found = compare(sides)
+    except ComparisonError as error:
+        print(f"calico-sim: no answer: {error}", file=sys.stderr)
+        return 1
+    sys.stdout.write((render_json if options.format == "json" else render_text)(found))
+    return 0
+
+
+def _for_each(name: str, values: list[Any], count: int) -> list[Any]:
+    """What an option says for each plan: nothing, the same for all, or one for each in their order."""
+    if len(values) not in (0, 1, count):
+        raise UsageError(f"{name}: given {len(values)} times for {count} plans; give it once, or once for each")
+    return values if len(values) == count else (values or [None]) * count
+
+
 # --- run ------------------------------------------------------------------------------------------------
 
 
@@ -401,6 +530,8 @@ def _watch(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     from simulator.report.watch import follow
     from simulator.watch import Expectation, Watch, WatchError
 
+    if hasattr(sys.stdin, "reconfigure"):
+        sys.stdin.reconfigure(encoding="utf-8", errors="replace")  # so kubectl writes, also on Windows
     try:
         expected = Expectation()
         if options.plan is not None:
@@ -494,14 +625,23 @@ def _max_unavailable(text: str) -> int | str:
     return f"{_whole(1, 100)(text[:-1])}%"
 
 
-def _add_plan_options(parser: argparse.ArgumentParser, workers: str) -> None:
-    parser.add_argument("--kops-version", metavar="X.Y.Z", help="the kOps that will apply it (default: inferred)")
-    parser.add_argument("--from-kops-version", metavar="X.Y.Z", help="the kOps that last applied the old spec")
+def _add_plan_options(parser: argparse.ArgumentParser, workers: str, *, several: bool = False) -> None:
+    more: dict[str, Any] = {"action": "append", "default": []} if several else {}
+    each = "; once for all, or once for each" if several else ""
+    parser.add_argument(
+        "--kops-version", metavar="X.Y.Z", help=f"the kOps that will apply it (default: inferred){each}", **more
+    )
+    parser.add_argument(
+        "--from-kops-version", metavar="X.Y.Z", help=f"the kOps that last applied the old spec{each}", **more
+    )
     parser.add_argument(
         "--nodes", type=_whole(1, 100_000), metavar="N", help="nodes, control plane included (default: minSize)"
     )
     parser.add_argument(
         "--max-unavailable", type=_max_unavailable, default=1, metavar="N|N%%", help="of the DaemonSet (default: 1)"
+    )
+    parser.add_argument(
+        "--not-ready", type=_whole(0, 1000), default=0, metavar="N", help="nodes of them that are NotReady (default: 0)"
     )
     parser.add_argument(
         "--replications",
@@ -531,8 +671,21 @@ def _add_plan_options(parser: argparse.ArgumentParser, workers: str) -> None:
         metavar="WINDOW=DURATION",
         help="e.g. scheduling_block=10m: exit 3 when it is exceeded too often; repeatable",
     )
+    parser.add_argument(
+        "--maintenance-window",
+        action="append",
+        default=[],
+        metavar="BEGIN/END ZONE",
+        help="e.g. '2026-12-05T02:00/04:00 Europe/Berlin': the upgrade must be over inside, like a budget; repeatable",
+    )
     parser.add_argument("--pod-rate", metavar="N/min", help="new pods: say how many of them have to wait, and how long")
-    parser.add_argument("--risk", default="5%", metavar="P", help="accepted chance to exceed a budget (default: 5%%)")
+    parser.add_argument("--node-rate", metavar="N/h", help="new nodes (an autoscaler's): say what they do meanwhile")
+    parser.add_argument(
+        "--risk",
+        default="5%",
+        metavar="P",
+        help="accepted chance to exceed a budget or a maintenance window (default: 5%%)",
+    )
 
 
 def _add_trace_options(parser: argparse.ArgumentParser, what: str) -> None:
@@ -547,6 +700,17 @@ class _Completion(argparse.Action):
         from calico_lint.completion import script
 
         sys.stdout.write(script(parser, values[1]))
+        parser.exit()
+
+
+class _PrintSchema(argparse.Action):
+    """Prints the plan's schema and leaves: no spec is needed."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from calico_lint.schema import schema_path
+
+        with open(schema_path("plan.schema.json"), encoding="utf-8") as file:
+            sys.stdout.write(file.read())
         parser.exit()
 
 
@@ -581,9 +745,55 @@ def _parser() -> argparse.ArgumentParser:
         help="Calico v1 data, as calico-lint --v1-data takes it: counted instead of estimated; repeatable",
     )
     _add_plan_options(plan, "threads (default: one a processor); they change no number")
+    plan.add_argument(
+        "--sweep",
+        action="append",
+        default=[],
+        metavar="NAME=V1,V2,...",
+        help="the plan at several values, e.g. max_unavailable=1,2,5,10%%, nodes=50,100 or any timing; repeatable",
+    )
+    plan.add_argument(
+        "--sensitivity", action="store_true", help="vary each timing, to see which to measure first (takes a while)"
+    )
     plan.add_argument("--format", choices=("text", "json"), default="text")
     plan.add_argument("--html", metavar="FILE", help="write the plan as one self-contained page besides")
+    plan.add_argument(
+        "--output",
+        action="append",
+        default=[],
+        metavar="FORMAT=FILE",
+        help="write the plan as junit, sarif or json besides, for a pipeline; repeatable",
+    )
+    plan.add_argument(
+        "--state",
+        metavar="STATE.json",
+        help="of an upgrade under way, as recover takes it: what is left of it (exit 4: stalled, 5: to be looked at)",
+    )
+    plan.add_argument(
+        "--print-schema", action=_PrintSchema, nargs=0, help="print the JSON Schema of --format json, and stop"
+    )
+    plan.add_argument("--checklist", action="store_true", help="print what to look at before the upgrade, and how")
     _add_trace_options(plan, "the replication with the median block")
+
+    compare = commands.add_parser(
+        "compare",
+        help="plans side by side, on the same draws",
+        description="Specs and plans (what calico-sim plan --format json printed) side by side: the windows of each, "
+        "and what differs from the first. Specs are planned with the same draws and compared run by run.",
+        epilog="Exit: 0 a comparison, whatever the verdicts; 1 none: fewer than two of them were simulated; 2 usage.",
+    )
+    compare.set_defaults(command=_compare)
+    compare.add_argument("plans", metavar="CLUSTER.yaml|PLAN.json", nargs="+", help="two or more; the first is today's")
+    compare.add_argument(
+        "--from",
+        dest="old",
+        action="append",
+        default=[],
+        metavar="OLD.yaml",
+        help="the spec as it is today; once for all, or once for each",
+    )
+    _add_plan_options(compare, "threads (default: one a processor); they change no number", several=True)
+    compare.add_argument("--format", choices=("text", "json"), default="text")
 
     fleet = commands.add_parser(
         "fleet",

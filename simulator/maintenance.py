@@ -15,7 +15,8 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from simulator.statistics import clopper_pearson, interval_ranks, quantile
+from simulator.statistics import CONFIDENCE, clopper_pearson, interval_ranks, quantile
+from simulator.verdicts import gate
 
 _FORM = "2026-12-05T02:00/04:00 Europe/Berlin, the end as a time, a date and time, or a length such as PT4H"
 _DATE = r"\d{4}-\d{2}-\d{2}"
@@ -45,9 +46,9 @@ class MaintenanceWindow:
 
 @dataclass(frozen=True, slots=True)
 class WindowAnswer:
-    """How a window fits: `probability` to be finished inside when `kops update` is begun at its start, with the
-    95 % `interval`. `latest_start` is the last begin at which the accepted risk is kept, by the upper end of the
-    quantile's interval; None: not even at the start, or too few runs to say.
+    """How a window fits: `probability` to be finished inside when `kops update` is done at its start, with its
+    `interval` (95 % unless another confidence was asked for). `latest_start` is the last begin at which the accepted
+    risk is kept, by the upper end of the quantile's interval; None: not even at the start, or too few runs to say.
     """
 
     window: MaintenanceWindow
@@ -55,11 +56,20 @@ class WindowAnswer:
     interval: tuple[float, float]
     latest_start: datetime | None
     risk: float
+    typical: float
+    """the median run, in seconds; infinite: without end"""
+
+    @property
+    def verdict(self) -> str:
+        """As of a budget: what the interval of P(longer than the window) says about the accepted risk."""
+        low, high = self.interval
+        return gate((1.0 - high, 1.0 - low), self.risk)
 
     def to_dict(self) -> dict[str, Any]:
         """The shape of the plan's JSON."""
         window = self.window
         return {
+            "window": window.text,
             "start": window.start.isoformat(),
             "end": window.end.isoformat(),
             "length": window.length,
@@ -68,6 +78,7 @@ class WindowAnswer:
             "interval": list(self.interval),
             "latest_start": None if self.latest_start is None else self.latest_start.isoformat(),
             "risk": self.risk,
+            "verdict": self.verdict,
         }
 
 
@@ -129,25 +140,27 @@ def _length(text: str, whole: str) -> timedelta:
         raise ValueError(f"{whole!r}: {text!r} is too long") from None
 
 
-def fit(window: MaintenanceWindow, totals: Sequence[float], risk: float) -> WindowAnswer:
-    """How the window fits runs of these lengths (seconds from the begin of `kops update`; infinite: without end)."""
+def fit(
+    window: MaintenanceWindow, totals: Sequence[float], risk: float, confidence: float = CONFIDENCE
+) -> WindowAnswer:
+    """How the window fits runs of these lengths (seconds from the end of `kops update`; infinite: without end)."""
     inside = sum(total <= window.length for total in totals)
-    low, high = clopper_pearson(inside, len(totals))
-    needed = _needed(totals, 1.0 - risk)
+    low, high = clopper_pearson(inside, len(totals), confidence)
+    needed = _needed(totals, 1.0 - risk, confidence)
     latest = None
     if needed is not None and needed <= window.length:
         start = window.end.astimezone(UTC) - timedelta(seconds=math.ceil(needed))
         latest = start.astimezone(window.start.tzinfo)
-    return WindowAnswer(window, inside / len(totals), (low, high), latest, risk)
+    return WindowAnswer(window, inside / len(totals), (low, high), latest, risk, sorted(totals)[(len(totals) - 1) // 2])
 
 
-def _needed(totals: Sequence[float], share: float) -> float | None:
-    """Seconds that are enough in this share of the cases, by the upper end of the quantile's 95 % interval.
+def _needed(totals: Sequence[float], share: float, confidence: float) -> float | None:
+    """Seconds that are enough in this share of the cases, by the upper end of the quantile's interval.
 
     Where the runs are too few for an interval, or the end is infinite, there is no such number.
     """
     ordered = sorted(totals)
-    ranks = interval_ranks(len(ordered), share)
+    ranks = interval_ranks(len(ordered), share, confidence)
     if ranks is None:
         return None
     upper = ordered[ranks[1] - 1]

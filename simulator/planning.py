@@ -13,44 +13,61 @@ import gc
 import math
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from calico_lint import __version__
 from calico_lint.cluster import Cluster
 from calico_lint.finding import Finding
 from calico_lint.kops.calico import ETCD_V3, KUBERNETES
-from calico_lint.kops.releases import Releases
+from calico_lint.kops.releases import NEWEST_PATCH, Releases, newest_of_minor
 from calico_lint.linter import LintResult, lint_sources
 from calico_lint.yaml_source import Source
 from simulator import arrivals, causes, draws, kernel, risks
+from simulator.advice import Advice, Untried, WhatIf, advise, split, what_ifs
 from simulator.engine import run
-from simulator.observations import WINDOWS, Observations, Runs
+from simulator.maintenance import MaintenanceWindow, WindowAnswer, fit
+from simulator.observations import WINDOWS, Floats, Observations, Runs
 from simulator.profile import Fixed, Profile, ProfileError, Setting, Settings, Situation, build, objects
 from simulator.risks import Risk
 from simulator.scenario import V2_TO_V3, V3_ROLLING, Scenario, ScenarioError
+from simulator.sensitivity import Sensitivity, sensitivity
 from simulator.statistics import (
     CONFIDENCE,
-    Difference,
     Estimate,
     Interval,
     Summary,
     clopper_pearson,
-    estimate,
     half_width,
     looks,
-    paired,
     quantile_rank,
     summarise,
 )
+from simulator.sweep import Sweep, Wish, sweep
 from simulator.timing import MICRO, TIMINGS
 from simulator.trace import Trace
 from simulator.upgrade import NothingToSimulateError, Upgrade, decide
 from simulator.v1_data import V1Data
+from simulator.variants import Outcome, Variant, rounded
+from simulator.variants import estimate_of as _estimate
+from simulator.verdicts import BLOCKED as BLOCKED
+from simulator.verdicts import EXIT_CODES as EXIT_CODES
+from simulator.verdicts import GO as GO
+from simulator.verdicts import NEVER_COMPLETES as NEVER_COMPLETES
+from simulator.verdicts import OVER_BUDGET as OVER_BUDGET
+from simulator.verdicts import UNDECIDED as UNDECIDED
+from simulator.verdicts import gate
+
+if TYPE_CHECKING:
+    from simulator.checklist import Check
+    from simulator.joining import NodeJoins
+    from simulator.remaining import Remaining
 
 DEFAULT_REPLICATIONS = 2000
 MOST_REPLICATIONS = 65_536
@@ -58,6 +75,13 @@ MOST_REPLICATIONS = 65_536
 
 WHAT_IF_REPLICATIONS = 256
 """Replications of each piece of advice, at most: compared in pairs with the same draws of the plan itself."""
+
+_WHAT_IF_ENGINE_NODES, _WHAT_IF_FEWEST = 4_000, 16
+"""The same where the engine must play it: nodes of all runs, and how many runs are too few to say anything."""
+
+_WHAT_IF_STEPS, _WHAT_IF_LARGE = 6_000, 500
+"""Nodes of all changes with several at once, where the kernel goes from pod to pod: more are not tried; and the nodes
+from which on one block of runs must do."""
 
 # What the engine plays is measured in nodes of runs, each of which takes it some 0.1 ms.
 _ENGINE_NODES, _ENGINE_MOST = 40_000, 400
@@ -69,9 +93,6 @@ _EXPLAINED_NODES, _EXPLAINED_MOST = 800, 64
 # Errors that do not block. S9, the Job that never completes, is an outcome: the plan itself reports it. U001, a field
 # that kOps does not know, is dropped by kOps without a word: the upgrade runs, as if it were not there.
 _NOT_BLOCKING = ("S9", "U001")
-
-GO, OVER_BUDGET, UNDECIDED, NEVER_COMPLETES, BLOCKED = "go", "over-budget", "undecided", "never-completes", "blocked"
-EXIT_CODES = {GO: 0, BLOCKED: 1, OVER_BUDGET: 3, NEVER_COMPLETES: 4, UNDECIDED: 5}
 
 TWO_FREEZES = (
     "kOps' page (docs/calico-v3.md) counts as policy freeze only the time that kube-controllers waits in its init "
@@ -128,16 +149,24 @@ class Options:
     """None: as many as are usual; with a `precision`, at most"""
     seed: int = 0
     max_unavailable: int | str = 1
+    not_ready: int = 0
+    """nodes that are NotReady, and stay so"""
     settings: Settings = field(default_factory=dict)
     profile_name: str = "default"
     budgets: tuple[Budget, ...] = ()
+    maintenance: tuple[MaintenanceWindow, ...] = ()
     risk: float = 0.05
     pod_rate: float | None = None
     """new pods a minute, if it is asked how many of them will wait"""
+    node_rate: float | None = None
+    """new nodes an hour, if it is asked what they do"""
     precision: float | None = None
     """relative half width of the main window's P90 interval at which the plan has replications enough"""
     v1_data: V1Data | None = None
     """the data to migrate, if it is at hand"""
+    sweeps: tuple[Wish, ...] = ()
+    sensitivity: bool = False
+    """whether each parameter is varied, to see which moves the windows most"""
     workers: int | None = None
     """threads, which change no number; None: one for each processor"""
 
@@ -164,17 +193,17 @@ class Window:
         """The shape of the plan's JSON; an interval is None where the sample is too small for one."""
         summary = self.summary
         return {
-            "p50": _rounded(summary.p50),
-            "p90": _rounded(summary.p90),
-            "p99": _rounded(summary.p99),
-            "mean": _rounded(summary.mean),
-            "min": _rounded(summary.minimum),
-            "max": _rounded(summary.maximum),
+            "p50": rounded(summary.p50),
+            "p90": rounded(summary.p90),
+            "p99": rounded(summary.p99),
+            "mean": rounded(summary.mean),
+            "min": rounded(summary.minimum),
+            "max": rounded(summary.maximum),
             "ci": {**_ends_of(summary.intervals), "start_p50": self.start.to_list()},
-            "start_p50": _rounded(self.start_p50),
+            "start_p50": rounded(self.start_p50),
             "unfinished": summary.unfinished,
             "given_timings": {
-                **{name: _rounded(value) for name, value in self.given_timings.items()},
+                **{name: rounded(value) for name, value in self.given_timings.items()},
                 "ci": _ends_of(self.given.intervals),
             },
         }
@@ -196,48 +225,12 @@ class PlanStep:
         """The shape of the plan's JSON."""
         return {
             "name": self.name,
-            "start_p50": _rounded(self.start_p50),
-            "end_p50": _rounded(self.end_p50),
-            "end_p90": _rounded(self.end_p90),
+            "start_p50": rounded(self.start_p50),
+            "end_p50": rounded(self.end_p50),
+            "end_p90": rounded(self.end_p90),
             "what": self.what,
             "ci": _ends_of(self.intervals),
         }
-
-
-@dataclass(frozen=True, slots=True)
-class Advice:
-    """A change and what it does to one window, from runs that share their draws with the plan's own, in pairs."""
-
-    change: str
-    window: str
-    now: Estimate
-    then: Estimate
-    difference: Difference
-    replications: int
-
-    @property
-    def p50_now(self) -> float | None:
-        """The median without the change, in these runs."""
-        return self.now.value
-
-    @property
-    def p50_then(self) -> float | None:
-        """The median with it."""
-        return self.then.value
-
-    def to_dict(self) -> dict[str, Any]:
-        """The shape of the plan's JSON."""
-        difference = self.difference
-        effect = {
-            "window": self.window,
-            "p50_now": _rounded(self.p50_now),
-            "p50_then": _rounded(self.p50_then),
-            "ci": {"p50_now": self.now.to_list(), "p50_then": self.then.to_list()},
-            "difference": {"p50": _rounded(difference.median.value), "ci": difference.median.to_list()},
-            "shorter": {"share": difference.shorter, "ci": [round(end, 6) for end in difference.shorter_interval]},
-            "replications": self.replications,
-        }
-        return {"change": self.change, "effect": effect}
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +254,7 @@ class PodArrivals:
         answer: dict[str, Any] = {"pods_per_minute": self.rate, "replications": self.replications}
         for name, intervals in self.intervals.items():
             values = getattr(self, name)
-            answer[name] = {"p50": _rounded(values[0]), "p90": _rounded(values[1])}
+            answer[name] = {"p50": rounded(values[0]), "p90": rounded(values[1])}
             answer[name]["ci"] = _ends_of(dict(zip(("p50", "p90"), intervals, strict=True)))
         return answer
 
@@ -285,7 +278,7 @@ class Timeline:
 
     def to_dict(self) -> dict[str, Any]:
         """The shape of the plan's JSON."""
-        steps = [{"name": name, "start": _rounded(start), "end": _rounded(end)} for name, start, end in self.steps]
+        steps = [{"name": name, "start": rounded(start), "end": rounded(end)} for name, start, end in self.steps]
         return {"name": self.name, "replication": self.replication, "steps": steps}
 
 
@@ -318,7 +311,7 @@ class Stopping:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Plan:
     """The answer. Everything that simulation gives is empty where the verdict is `blocked`."""
 
@@ -336,24 +329,79 @@ class Plan:
     profile: Profile | None = None
     windows: Mapping[str, Window] = field(default_factory=dict)
     budgets: tuple[BudgetAnswer, ...] = ()
+    maintenance: tuple[WindowAnswer, ...] = ()
     steps: tuple[PlanStep, ...] = ()
     critical_path: tuple[tuple[str, float], ...] = ()
     critical_path_runs: int = 0
     typical: int | None = None
     """the replication whose main window is the median one"""
     advice: tuple[Advice, ...] = ()
+    """the most useful first"""
+    untried: tuple[Untried, ...] = ()
+    sweeps: tuple[Sweep, ...] = ()
+    sensitivity: Sensitivity | None = None
+    """if it was asked for"""
     arrivals: PodArrivals | None = None
+    joins: NodeJoins | None = None
     timelines: tuple[Timeline, ...] = ()
     """the replications nearest the median and the P99 of the main window"""
-    samples: Mapping[str, Sequence[float]] = field(default_factory=dict)
-    """the lengths of each window, one a replication; infinite: without end"""
+    samples: Mapping[str, Floats] = field(default_factory=dict)
+    """the lengths of each window in seconds, one a replication, read-only; infinite: without end"""
     engine: str | None = None
     """why the engine ran the replications and not the kernel; None: the kernel did"""
     stopping: Stopping | None = None
+    remaining: Remaining | None = None
+    """what is left of it, if it was asked for an upgrade under way (`simulator.remaining`)"""
+    made_by: str = ""
+    """what makes this plan again, where it is not a command line that did: a call of `simulator.plan`"""
+
+    def __repr__(self) -> str:
+        block = self.windows.get("scheduling_block")
+        windows = {"no new pod starts": block, "in all": self.windows.get("total")}
+        lengths = [
+            f", {words} for {_or_ever(window.summary.p50)} (P90 {_or_ever(window.summary.p90)})"
+            for words, window in windows.items()
+            if window is not None and window.summary.maximum != 0
+        ]
+        return f"<Plan of {self.cluster.name}, {self.nodes} nodes: {self.verdict}{''.join(lengths)}>"
+
+    def _repr_html_(self) -> str:
+        """The page in a frame, as notebooks show it."""
+        from html import escape
+
+        return f'<iframe srcdoc="{escape(self.to_html())}" style="width:100%;height:40em;border:0"></iframe>'
+
+    def to_html(self, path: str | os.PathLike[str] | None = None, command: str | None = None) -> str:
+        """The plan as one self-contained page, which is also written to `path` if there is one.
+
+        `command` is what the page says makes the plan again. Raises OSError where it cannot be written.
+        """
+        from hashlib import sha256
+
+        from simulator.report.files import write_whole
+        from simulator.report.html import render
+
+        sources = [cluster.document.source for cluster in (self.cluster.old, self.cluster) if cluster is not None]
+        if self.options.v1_data is not None:
+            sources += self.options.v1_data.sources.values()
+        digests = {source.path: sha256(source.text.encode()).hexdigest() for source in sources}
+        page = render(self, command or self.made_by or "calico-sim plan", digests)
+        if path is not None:
+            write_whole(os.fspath(path), page)
+        return page
+
+    @property
+    def checklist(self) -> tuple[Check, ...]:
+        """What to look at before the upgrade is started."""
+        from simulator.checklist import checklist
+
+        return checklist(self)
 
     @property
     def exit_code(self) -> int:
-        """The exit code of `calico-sim plan` for this verdict."""
+        """The exit code of `calico-sim plan` for this verdict; where it is under way, for what is left."""
+        if self.remaining is not None and self.verdict != BLOCKED:
+            return self.remaining.exit_code
         return EXIT_CODES[self.verdict]
 
     def to_dict(self) -> dict[str, Any]:
@@ -383,24 +431,37 @@ class Plan:
             "critical_path": [{"stage": stage, "share": round(share, 4)} for stage, share in self.critical_path],
             "risks": [risk.to_dict() for risk in self.risks],
             "advice": [advice.to_dict() for advice in self.advice],
+            "advice_not_tried": [untried.to_dict() for untried in self.untried],
+            "sweeps": [sweep.to_dict() for sweep in self.sweeps],
+            "sensitivity": None if self.sensitivity is None else self.sensitivity.to_dict(),
             "reason": self.reason,
             "budgets": [answer.to_dict() for answer in self.budgets],
+            "maintenance": [answer.to_dict() for answer in self.maintenance],
             "assumptions": list(self.assumptions),
             "critical_path_replications": self.critical_path_runs,
             "arrivals": None if self.arrivals is None else self.arrivals.to_dict(),
             "timelines": [timeline.to_dict() for timeline in self.timelines],
+            "checklist": [check.to_dict() for check in self.checklist],
             "tool": {"name": "calico-sim", "version": __version__},
             **({"v1_data": data.to_dict(self.critical_path)} if (data := self.options.v1_data) is not None else {}),
+            **({"joins": self.joins.to_dict()} if self.joins is not None else {}),
+            **({"remaining": self.remaining.to_dict()} if self.remaining is not None else {}),
         }
 
 
-def _rounded(seconds: float | None) -> float | None:
-    """Milliseconds: what the scenario contract compares to."""
-    return None if seconds is None else round(seconds, 3)
+def _or_ever(seconds: float | None) -> str:
+    return "ever" if seconds is None else duration(seconds)
+
+
+def _array(lengths: Sequence[float]) -> Floats:
+    """Nobody changes the samples of a plan that has been made."""
+    array = np.array(lengths, np.float64)
+    array.flags.writeable = False
+    return array
 
 
 def _ends_of(intervals: Mapping[str, Interval | None]) -> dict[str, list[float | None] | None]:
-    return {name: None if ends is None else [_rounded(ends[0]), _rounded(ends[1])] for name, ends in intervals.items()}
+    return {name: None if ends is None else [rounded(ends[0]), rounded(ends[1])] for name, ends in intervals.items()}
 
 
 # --- making a plan --------------------------------------------------------------------------------------
@@ -425,8 +486,9 @@ def make_plan(
     lint = lint_sources(new, old, releases, old_releases)
     cluster, candidates = _the_cluster(lint, new)
     before = _the_old_cluster(cluster, old)
+    old_candidates = _old_candidates(before, old_releases)
     try:
-        upgrade = decide(cluster, candidates, before, _old_candidates(before, old_releases))
+        upgrade = decide(cluster, candidates, before, old_candidates)
     except NothingToSimulateError as error:
         raise PlanError(f"{new.path}: {error}", tuple(lint.findings)) from None
     nodes, largest = _nodes(cluster, options, new)
@@ -457,7 +519,8 @@ def make_plan(
             risks=(),
             assumptions=tuple(assumptions),
         )
-    task = _Task(cluster, nodes, largest, candidates, upgrade, lint, options, assumptions)
+    completing = _completing(cluster, upgrade, before, old_candidates)
+    task = _Task(cluster, nodes, largest, candidates, upgrade, completing, lint, options, assumptions)
     if executor is not None:
         return _Simulation(task, executor, progress).plan()
     threads = ThreadPoolExecutor(options.workers or os.cpu_count())
@@ -465,6 +528,23 @@ def make_plan(
         return _Simulation(task, threads, progress).plan()
     finally:
         threads.shutdown(cancel_futures=True)
+
+
+def _completing(
+    cluster: Cluster, upgrade: Upgrade, old: Cluster | None, old_releases: Releases | None
+) -> Upgrade | None:
+    """The upgrade by the newest kOps with which it ends, if that of the plan never does."""
+    if upgrade.completes:
+        return None
+    for minor in sorted(NEWEST_PATCH, reverse=True):
+        release = Releases((newest_of_minor(minor),), given=True)
+        try:
+            other = decide(cluster, release, old, old_releases)
+        except NothingToSimulateError:
+            continue
+        if other.completes and other.protocol == upgrade.protocol and not other.blocked:
+            return other
+    return None
 
 
 def _requirements(errors: list[Finding]) -> str:
@@ -512,25 +592,20 @@ def _nodes(cluster: Cluster, options: Options, new: Source) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """What a simulation needs to know; `largest` is the number of nodes at maxSize."""
+    """What a simulation needs to know; `largest` is the number of nodes at maxSize.
+
+    `completing`: the same upgrade by a kOps with which it ends, if with this one it never does.
+    """
 
     cluster: Cluster
     nodes: int
     largest: int
     candidates: Releases
     upgrade: Upgrade
+    completing: Upgrade | None
     lint: LintResult
     options: Options
     assumptions: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class _WhatIf:
-    """The same upgrade with something changed."""
-
-    change: str
-    nodes: int
-    settings: Settings
 
 
 class _Simulation:
@@ -540,12 +615,14 @@ class _Simulation:
         self.task = task
         self.executor = executor
         try:
-            self.profile, self.scenario = _scenario(task, task.nodes, task.options.settings)
+            options = task.options
+            self.base = Variant(task.nodes, options.max_unavailable, options.settings, task.upgrade)
+            self.profile, self.scenario = _scenario(task, self.base)
         except (ProfileError, ScenarioError) as error:
             raise PlanError(str(error)) from None
         self.engine = kernel.covers(self.scenario)
         self.main = "scheduling_block" if task.upgrade.protocol == V2_TO_V3 else "total"
-        self.what_ifs = _what_ifs(task)
+        self.what_ifs, self.untried = self._affordable()
         self._progress = progress
         self._done = 0
         self._all = 0
@@ -558,17 +635,33 @@ class _Simulation:
         count = runs.count
         confidence = CONFIDENCE if stopping is None else stopping.confidence
         compared = min(count, WHAT_IF_REPLICATIONS)
-        self._all = 2 * count + len(self.what_ifs) * compared
+        self._all = 2 * count + sum(self._compared(scenario, compared) for *_, scenario in self.what_ifs)
         given = self._band(self.profile, self.scenario, 0, count, uncertain=False)
-        changed = [(what_if, self._changed(what_if, compared)) for what_if in self.what_ifs]
+        changed = [
+            self._band(profile, scenario, 0, self._compared(scenario, compared))
+            for _, profile, scenario in self.what_ifs
+        ]
         order = sorted(range(count), key=lambda number: (runs.windows[self.main][number], number))
         certain = self._collect(given)
-        advice = tuple(self._advice(what_if, runs, self._collect(band), confidence) for what_if, band in changed)
+        advice = [
+            self._advice(what_if, runs, self._outcome(what_if.variant, profile, scenario, band), confidence)
+            for (what_if, profile, scenario), band in zip(self.what_ifs, changed, strict=True)
+        ]
+        maintenance = self._maintenance(runs, confidence)
+        advice += self._splits(runs, maintenance, compared, confidence)
+        sweeps = self._sweeps(runs, confidence)
+        tornado = (
+            sensitivity(self.profile, self.base, self.main, runs, self.observe, confidence)
+            if (options.sensitivity)
+            else None
+        )
         timelines = self._timelines(runs, order)
         self._explain(runs, timelines[0])
         waits = None if options.pod_rate is None else self._pod_arrivals(options.pod_rate, count)
         answers = tuple(_answer(budget, runs, options.risk, confidence) for budget in options.budgets)
-        verdict, reason = _verdict(upgrade, task.candidates, answers, options.risk)
+        verdict, reason = _verdict(upgrade, task.candidates, answers, maintenance, options.risk)
+        if options.not_ready and all(map(math.isinf, runs.windows["total"])):
+            verdict, reason = NEVER_COMPLETES, _stuck(options.not_ready)
         whole = sum(runs.stages.values())
         return Plan(
             cluster=task.cluster,
@@ -593,6 +686,7 @@ class _Simulation:
                 if lengths
             },
             budgets=answers,
+            maintenance=maintenance,
             steps=_plan_steps(runs, confidence),
             critical_path=tuple(
                 (stage, length / whole)
@@ -601,10 +695,14 @@ class _Simulation:
             ),
             critical_path_runs=runs.explained if whole else 0,
             typical=timelines[0].replication,
-            advice=advice,
+            advice=tuple(sorted(advice, key=lambda each: each.usefulness)),
+            untried=self.untried,
+            sweeps=sweeps,
+            sensitivity=tornado,
             arrivals=waits,
+            joins=None if options.node_rate is None else self._node_joins(options.node_rate, count),
             timelines=timelines,
-            samples=runs.windows,
+            samples={name: _array(lengths) for name, lengths in runs.windows.items() if lengths},
             engine=self.engine,
             stopping=stopping,
         )
@@ -620,7 +718,8 @@ class _Simulation:
         else:
             usual = max(1, min(_ENGINE_MOST, _ENGINE_NODES // self.task.nodes))
         most = options.replications or usual
-        self._all = 2 * most + len(self.what_ifs) * min(most, WHAT_IF_REPLICATIONS)
+        compared = min(most, WHAT_IF_REPLICATIONS)
+        self._all = 2 * most + sum(self._compared(scenario, compared) for *_, scenario in self.what_ifs)
         if options.precision is None:
             return self._collect(self._band(self.profile, self.scenario, 0, most), runs), None
         for looked, (count, confidence) in enumerate(looks(most), start=1):
@@ -650,21 +749,105 @@ class _Simulation:
                 self._progress(self._done, self._all)
         return runs
 
-    def _changed(self, what_if: _WhatIf, count: int) -> Iterator[Runs]:
-        profile, scenario = _scenario(self.task, what_if.nodes, what_if.settings)
-        return self._band(profile, scenario, 0, count)
+    # --- variants
 
-    def _advice(self, what_if: _WhatIf, runs: Observations, changed: Observations, confidence: float) -> Advice:
-        then = changed.windows[self.main]
-        now = runs.windows[self.main][: len(then)]
-        return Advice(
-            what_if.change,
-            self.main,
-            _estimate(now, 0.5, confidence),
-            _estimate(then, 0.5, confidence),
-            paired(now, then, confidence),
-            len(then),
+    def observe(self, variants: Iterable[Variant], count: int) -> list[Outcome]:
+        """The first `count` runs of each variant, fewer where the engine must play them.
+
+        Raises ProfileError or ScenarioError for a variant that cannot be.
+        """
+        made = [(variant, *_scenario(self.task, variant)) for variant in variants]
+        bands = [self._band(profile, scenario, 0, self._count(scenario, count)) for _, profile, scenario in made]
+        return [self._outcome(*each, band) for each, band in zip(made, bands, strict=True)]
+
+    def _outcome(self, variant: Variant, profile: Profile, scenario: Scenario, band: Iterator[Runs]) -> Outcome:
+        runs = self._collect(band)
+        seed = self.task.options.seed
+
+        def again(number: int) -> Trace:
+            block = draws.draw(profile, scenario.cluster.nodes, seed, number // draws.BLOCK)
+            with _no_collector():
+                return run(draws.replication(scenario, block, number % draws.BLOCK))
+
+        return Outcome(variant, scenario, profile, runs, kernel.covers(scenario), again)
+
+    def _count(self, scenario: Scenario, count: int) -> int:
+        """As many runs of a variant as are asked for; where the engine must play them, what it makes in a moment."""
+        if kernel.covers(scenario) is None:
+            return count
+        return max(1, min(count, _WHAT_IF_ENGINE_NODES // scenario.cluster.nodes))
+
+    def _compared(self, scenario: Scenario, count: int) -> int:
+        """As many runs of a change as a piece of advice can take the time for."""
+        large = scenario.cluster.nodes > _WHAT_IF_LARGE
+        return self._count(scenario, min(count, draws.BLOCK) if large else count)
+
+    def _affordable(self) -> tuple[list[tuple[WhatIf, Profile, Scenario]], tuple[Untried, ...]]:
+        """The changes to try, and those that would take too long for a piece of advice."""
+        task = self.task
+        smallest = task.cluster.node_count()[0] or task.nodes
+        found, untried, steps = [], [], 0
+        for what_if in what_ifs(self.base, self.scenario, smallest, task.largest, task.completing):
+            profile, scenario = _scenario(task, what_if.variant)
+            engine = kernel.covers(scenario)
+            several = engine is None and _several(scenario)
+            steps += scenario.cluster.nodes if several else 0
+            if several and steps > _WHAT_IF_STEPS:
+                untried.append(Untried(what_if.change, "it takes long with so many nodes (--sweep does it)"))
+            elif engine is not None and self._count(scenario, WHAT_IF_REPLICATIONS) < _WHAT_IF_FEWEST:
+                untried.append(Untried(what_if.change, f"it must be played event by event, because {engine}"))
+            else:
+                found.append((what_if, profile, scenario))
+        return found, tuple(untried)
+
+    def _advice(self, what_if: WhatIf, runs: Observations, outcome: Outcome, confidence: float) -> Advice:
+        window = what_if.window or self.main
+        return advise(
+            what_if,
+            window,
+            runs.windows[window],
+            outcome,
+            confidence,
+            self._maintenance(outcome.runs, confidence),
         )
+
+    def _maintenance(self, runs: Observations, confidence: float) -> tuple[WindowAnswer, ...]:
+        options = self.task.options
+        return tuple(fit(window, runs.windows["total"], options.risk, confidence) for window in options.maintenance)
+
+    def _sweeps(self, runs: Observations, confidence: float) -> tuple[Sweep, ...]:
+        options = self.task.options
+
+        def judge(then: Observations) -> dict[str, list[dict[str, Any]]]:
+            budgets = [_answer(budget, then, options.risk, confidence) for budget in options.budgets]
+            windows = self._maintenance(then, confidence)
+            return {
+                "budgets": [answer.to_dict() for answer in budgets],
+                "maintenance": [answer.to_dict() for answer in windows],
+            }
+
+        try:
+            return tuple(
+                sweep(wish, self.base, self.main, runs, self.observe, judge, confidence) for wish in options.sweeps
+            )
+        except (ProfileError, ScenarioError) as error:
+            raise PlanError(f"--sweep: {error}") from None
+
+    def _splits(
+        self, runs: Observations, answers: Iterable[WindowAnswer], count: int, confidence: float
+    ) -> Iterator[Advice]:
+        """A roll that does not fit its maintenance window may be stopped at its end and go on in the next one."""
+        if self.task.upgrade.protocol == V2_TO_V3:
+            return
+        for answer in answers:
+            if answer.verdict == GO:
+                continue
+            for what_if in split(self.base, answer):
+                outcome = self.observe([what_if.variant], count)[0]
+                advice = self._advice(what_if, runs, outcome, confidence)
+                if fit(answer.window, outcome.runs.windows["total"], answer.risk, confidence).verdict == GO:
+                    yield advice
+                    break
 
     # --- single runs, on the engine
 
@@ -711,6 +894,14 @@ class _Simulation:
             replications=count,
         )
 
+    def _node_joins(self, rate: float, count: int) -> NodeJoins:
+        """Only the engine lets nodes join, and plays each run several times for it."""
+        from simulator.joining import node_joins
+
+        count = min(count, max(1, min(_ENGINE_MOST, _ENGINE_NODES // 4 // self.task.nodes)))
+        with _no_collector():
+            return node_joins(self.profile, self.scenario, self.task.options.seed, rate, count)
+
     def _run(self, number: int, causes: bool = False) -> Trace:
         with _no_collector():
             return run(self._replication(number), causes=causes)
@@ -721,6 +912,11 @@ class _Simulation:
             nodes, seed = self.scenario.cluster.nodes, self.task.options.seed
             self._block = wanted, draws.draw(self.profile, nodes, seed, wanted)
         return draws.replication(self.scenario, self._block[1], number % draws.BLOCK)
+
+
+def _several(scenario: Scenario) -> bool:
+    cluster = scenario.cluster
+    return 1 < cluster.budget(cluster.nodes) < cluster.nodes
 
 
 @contextmanager
@@ -743,10 +939,6 @@ def _by_engine(
             block = draws.draw(profile, scenario.cluster.nodes, seed, number, uncertain=uncertain)
             for member in members:
                 yield kernel.by_engine(scenario, block, member)
-
-
-def _estimate(values: Sequence[float], share: float, confidence: float = CONFIDENCE) -> Estimate:
-    return estimate(sorted(values), share, confidence) if values else Estimate(None, None)
 
 
 def _finite(seconds: float) -> float | None:
@@ -785,16 +977,17 @@ def _asks_bird(cluster: Cluster, upgrade: Upgrade) -> bool:
     return mode in (None, "ipip")
 
 
-def _scenario(task: _Task, nodes: int, settings: Settings) -> tuple[Profile, Scenario]:
+def _scenario(task: _Task, variant: Variant) -> tuple[Profile, Scenario]:
     """The profile, and the scenario in which every timing has its median."""
-    upgrade, cluster = task.upgrade, task.cluster
+    upgrade, cluster, settings = variant.upgrade, task.cluster, variant.settings
+    nodes = variant.rolled or variant.nodes
     assert cluster.kubernetes is not None  # `decide` refuses a spec without
     data = task.options.v1_data if upgrade.protocol == V2_TO_V3 else None
     if data is not None and data.pods_per_node is not None:
         settings = {"pods_per_node": Setting(Fixed(data.pods_per_node), "the v1 data"), **settings}
     situation = Situation(
         protocol=upgrade.protocol,
-        nodes=nodes,
+        nodes=variant.nodes,
         control_plane=_control_plane(cluster),
         kubernetes=cluster.kubernetes,
         bird=_asks_bird(cluster, upgrade),
@@ -820,20 +1013,26 @@ def _scenario(task: _Task, nodes: int, settings: Settings) -> tuple[Profile, Sce
         timing["failure_threshold"] = 1_000_000
     resources, ipam = objects(situation, profile["pods_per_node"].distribution.median)
     never = upgrade.protocol == V2_TO_V3 and not upgrade.completes
+    absent = task.options.not_ready if variant.not_ready else 0
+    if absent > nodes:
+        raise PlanError(f"{absent} nodes are NotReady, but there are only {nodes}")
     scenario = Scenario.from_dict(
         {
             "name": cluster.name,
             "title": f"Calico {upgrade.calico_from or 'of today'} to {upgrade.calico_to}, every timing at its median",
             "cluster": {
                 "nodes": nodes,
-                "max_unavailable": task.options.max_unavailable,
+                "max_unavailable": variant.max_unavailable,
                 "kubernetes": str(cluster.kubernetes),
                 "kops": str(upgrade.release),
                 "protocol": upgrade.protocol,
                 "objects": {"resources": resources, "ipam": ipam},
             },
             "timing": timing,
-            "faults": [{"kind": "expected_image_mismatch"}] if never else [],
+            "faults": [
+                *([{"kind": "expected_image_mismatch"}] if never else []),
+                *({"kind": "node_not_ready", "node": f"n{nodes - number}"} for number in range(absent)),
+            ],
             "horizon": None,
             **_typha(cluster, upgrade, nodes),
         }
@@ -863,21 +1062,6 @@ def _typha(cluster: Cluster, upgrade: Upgrade, nodes: int) -> dict[str, Any]:
     if upgrade.protocol != V3_ROLLING or not 0 < replicas < nodes:
         return {}
     return {"typha": {"replicas": replicas, "max_surge": "100%" if upgrade.release.minor >= 28 else "25%"}}
-
-
-def _what_ifs(task: _Task) -> list[_WhatIf]:
-    """The changes worth comparing: none where the upgrade never ends."""
-    if task.upgrade.protocol == V2_TO_V3 and not task.upgrade.completes:
-        return []
-    settings = task.options.settings
-    images = ["pull_node", "pull_cni"]
-    if task.upgrade.protocol == V2_TO_V3:
-        images.append("pull_upgrade")
-    present = {name: Setting(Fixed(0.0), "pulled before") for name in images}
-    found = [_WhatIf("pull the new images on every node before you start", task.nodes, {**settings, **present})]
-    if task.largest > task.nodes:
-        found.append(_WhatIf(f"with every group at its maxSize, {task.largest} nodes", task.largest, settings))
-    return found
 
 
 def _assumptions(task: _Task, profile: Profile) -> list[str]:
@@ -914,7 +1098,8 @@ def _assumptions(task: _Task, profile: Profile) -> list[str]:
         )
     elif upgrade.protocol == V3_ROLLING and _positive(cluster, "networking.calico.typhaReplicas"):
         found.append("Typha is left out: it needs a node of its own for each replica, and one more to roll")
-    found.append("nothing fails meanwhile: no node is NotReady, no pull fails, no pod is killed (see the risks)")
+    nodes = "no other node is NotReady" if options.not_ready else "no node is NotReady"
+    found.append(f"nothing fails meanwhile: {nodes}, no pull fails, no pod is killed (see the risks)")
     return found
 
 
@@ -926,41 +1111,54 @@ def _positive(cluster: Cluster, path: str) -> bool:
 # --- answers --------------------------------------------------------------------------------------------
 
 
-def _verdict(upgrade: Upgrade, candidates: Releases, answers: tuple[BudgetAnswer, ...], risk: float) -> tuple[str, str]:
+def _verdict(
+    upgrade: Upgrade,
+    candidates: Releases,
+    budgets: Iterable[BudgetAnswer],
+    maintenance: Iterable[WindowAnswer],
+    risk: float,
+) -> tuple[str, str]:
     """(verdict, reason): the first of the contract's exit codes that applies."""
     if not upgrade.completes:
         return NEVER_COMPLETES, risks.mismatch(upgrade.never_completes, ())
+    answers: list[tuple[str, float, BudgetAnswer | WindowAnswer]] = [
+        *((f"{each.budget.window} > {duration(each.budget.limit)}", each.share, each) for each in budgets),
+        *((f"not finished within {each.window.text}", 1.0 - each.probability, each) for each in maintenance),
+    ]
     for verdict, text in ((OVER_BUDGET, "over budget"), (UNDECIDED, "the runs do not decide")):
-        worst = [answer for answer in answers if answer.verdict == verdict]
+        worst = [answer for answer in answers if answer[2].verdict == verdict]
         if worst:
             return verdict, "; ".join(
-                f"{text}: P({answer.budget.window} > {duration(answer.budget.limit)}) is {answer.share:.1%} "
-                f"({answer.interval[0]:.1%} to {answer.interval[1]:.1%}), accepted is {risk:.1%}"
-                for answer in worst
+                f"{text}: P({what}) is {share:.1%} ({low:.1%} to {high:.1%}), accepted is {risk:.1%}"
+                for what, share, answer in worst
+                for low, high in [_exceeding(answer)]
             )
     if upgrade.never_completes:
         why = risks.mismatch(upgrade.never_completes, upgrade.completes)
         return UNDECIDED, f"it depends on the kOps release ({candidates}): {why}"
     if answers:
         return GO, "; ".join(
-            f"P({answer.budget.window} > {duration(answer.budget.limit)}) is at most {answer.interval[1]:.1%}, "
-            f"accepted is {risk:.1%}"
-            for answer in answers
+            f"P({what}) is at most {_exceeding(answer)[1]:.1%}, accepted is {risk:.1%}" for what, _, answer in answers
         )
     return GO, "the spec meets the requirements and the upgrade completes; no budget was given"
+
+
+def _stuck(nodes: int) -> str:
+    them = "a node is NotReady" if nodes == 1 else f"{nodes} nodes are NotReady"
+    return f"{them} and never gets the new pod: the roll waits for it until it is back or deleted"
+
+
+def _exceeding(answer: BudgetAnswer | WindowAnswer) -> tuple[float, float]:
+    """The interval of the probability that the limit is exceeded."""
+    low, high = answer.interval
+    return (low, high) if isinstance(answer, BudgetAnswer) else (1.0 - high, 1.0 - low)
 
 
 def _answer(budget: Budget, runs: Observations, risk: float, confidence: float) -> BudgetAnswer:
     # A window that this protocol does not have is never too long.
     over = sum(length > budget.limit for length in runs.windows[budget.window])
     interval = clopper_pearson(over, runs.count, confidence)
-    if interval[0] > risk:
-        verdict = OVER_BUDGET
-    elif interval[1] <= risk:
-        verdict = GO
-    else:
-        verdict = UNDECIDED
-    return BudgetAnswer(budget, over / runs.count, interval, verdict)
+    return BudgetAnswer(budget, over / runs.count, interval, gate(interval, risk))
 
 
 def _plan_steps(runs: Observations, confidence: float) -> tuple[PlanStep, ...]:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from calico_lint import __version__
 from simulator import windows
 from simulator.planning import BLOCKED, GO, NEVER_COMPLETES, TWO_FREEZES, UNDECIDED, duration
-from simulator.report.text import MEANWHILE, WINDOWS
+from simulator.report import decisions
+from simulator.report.text import MEANWHILE, WINDOWS, effect, fitting
 from simulator.scenario import V2_TO_V3
 from simulator.statistics import interval_ranks, quantile_rank
 from simulator.timing import MICRO
@@ -58,7 +59,11 @@ def _parts(plan: Plan, command: str, digests: Mapping[str, str]) -> Iterator[str
         yield _distributions(plan)
         yield _causes(plan)
     yield _advice(plan)
+    for sweep in plan.sweeps:
+        yield decisions.sweep(sweep)
+    yield decisions.tornado(plan)
     yield _risks(plan)
+    yield _checklist(plan)
     yield _findings(plan)
     yield _assumptions(plan)
     yield _parameters(plan)
@@ -80,6 +85,7 @@ def _header(plan: Plan) -> str:
     items = "".join(f"<div><dt>{escape(key)}</dt><dd>{escape(value)}</dd></div>" for key, value in facts.items())
     sentences = [f"{plan.reason[0].upper()}{plan.reason[1:]}." if not plan.reason.startswith("kOps") else plan.reason]
     sentences += _headline(plan)
+    sentences += map(fitting, plan.maintenance)
     text = "".join(f"<p>{sentence}</p>" for sentence in map(escape, sentences))
     return (
         f'<header>\n<p class="verdict {kind}">{escape(label)}</p>\n'
@@ -208,14 +214,30 @@ def _causes(plan: Plan) -> str:
 
 
 def _advice(plan: Plan) -> str:
-    items = "".join(
-        f"<li><strong>{escape(advice.change[0].upper() + advice.change[1:])}</strong>: "
-        f"{escape(WINDOWS[advice.window].strip())} for {escape(duration(advice.p50_then))} instead of "
-        f"{escape(duration(advice.p50_now))} (P50 of {advice.replications} runs).</li>"
-        for advice in plan.advice
-        if advice.p50_now is not None and advice.p50_then is not None
+    shown = [advice for advice in plan.advice if advice.p50_then is not None]
+    if not shown:
+        return ""
+    rows = []
+    for advice in shown:
+        change, interval = effect(advice)
+        small = f"<small>{escape(interval)}</small>" if interval else ""
+        price = f"<small>{escape(advice.price)}</small>" if advice.price else ""
+        inside = "".join(f"<small>{answer.probability:.1%} inside the window</small>" for answer in advice.maintenance)
+        how = f"<details><summary>How</summary>{_commands(advice.commands)}</details>" if advice.commands else ""
+        rows.append(
+            f'<tr><th scope="row" class="change">{escape(advice.change)}{how}</th>'
+            f"<td>{_instant(advice.p50_then)}{inside}</td><td>{escape(change)}{small}</td><td>{price or '–'}</td></tr>"
+        )
+    count = max(advice.replications for advice in shown)
+    untried = "".join(f"<li>{escape(each.change)}: {escape(each.reason)}</li>" for each in plan.untried)
+    return _section(
+        "What would change it",
+        f'<p class="note">{escape(WINDOWS[shown[0].window].strip().capitalize())}: pairs of {count} runs with the same '
+        'draws, with and without the change; in small type the 95 % interval.</p><div class="wide"><table><thead><tr>'
+        '<th scope="col">change</th><th scope="col">P50 then</th><th scope="col">a run gets</th>'
+        f'<th scope="col">price</th></tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+        + (f'<p class="note">Not tried:</p><ul class="note">{untried}</ul>' if untried else ""),
     )
-    return _section("What would change it", f"<ul>{items}</ul>") if items else ""
 
 
 def _risks(plan: Plan) -> str:
@@ -230,6 +252,20 @@ def _risks(plan: Plan) -> str:
             f"<p>{escape(risk.effect[0].upper() + risk.effect[1:])}.</p>{_commands(risk.recovery)}</details>"
         )
     return _section("What can go wrong, and the way out", "".join(items))
+
+
+def _checklist(plan: Plan) -> str:
+    checks = plan.checklist
+    if not checks:
+        return ""
+    items = []
+    for check in checks:
+        known = f"<p>Known: {escape(check.settled)}.</p>" if check.settled else ""
+        items.append(
+            f"<details><summary>{escape(check.name)}</summary>{known}{_commands(check.commands)}"
+            f"<p>Must show: {escape(check.shows)}. Else: {escape(check.why)}.</p></details>"
+        )
+    return _section("Before you start", "".join(items))
 
 
 def _commands(commands: Iterable[str]) -> str:
@@ -546,19 +582,24 @@ svg{display:block;width:100%;height:auto;overflow:visible}figure{margin:0}figcap
 .p50{fill:var(--blue)}.p90{fill:var(--mid)}.p99{fill:var(--pale)}
 .label,.tick{font-size:11px;fill:var(--soft)}.label{text-anchor:end}.tick{text-anchor:middle}
 .axis,.grid{stroke:var(--rule);fill:none}.grid{stroke-dasharray:2 3}.line{stroke:var(--blue);stroke-width:2;fill:none}
+.whisker{stroke:var(--ink);fill:none}.second{stroke:var(--mid);
+stroke-width:2;fill:none}.low{fill:var(--mid)}.high{fill:var(--blue)}.name{font-size:11px;fill:var(--ink);
+text-anchor:end}
+tbody th.change{min-width:16rem}.change details{font-weight:400}
 .band{fill:var(--pale)}circle{fill:var(--blue)}.limit{stroke:var(--red);stroke-width:2;stroke-dasharray:5 4}
 .block{fill:var(--red)}.freeze{fill:var(--amber)}.actor{fill:var(--blue)}.stale{fill:var(--pale)}.gap{fill:var(--gap)}
 .unready{fill:var(--unready)}
 .legend{list-style:none;display:flex;flex-wrap:wrap;gap:.3rem 1.5rem;padding:0;font-size:.85rem}
 .swatch{display:inline-block;width:.8rem;height:.8rem;margin-right:.4rem;border-radius:.15rem;vertical-align:-1px}
-.swatch.stale{background:var(--pale)}.swatch.gap{background:var(--gap)}.swatch.unready{background:var(--unready)}
+.swatch.stale{background:var(--pale)}.swatch.low{background:var(--mid)}.swatch.high{background:var(--blue)}
+.swatch.gap{background:var(--gap)}.swatch.unready{background:var(--unready)}
 pre{background:var(--card);border:1px solid var(--rule);border-radius:.4rem;padding:.7rem;overflow-x:auto;
 font-size:.85rem;margin:.5rem 0}code{font-size:.9em;overflow-wrap:anywhere}
 details{border:1px solid var(--rule);border-radius:.4rem;margin:.4rem 0;padding:.4rem .8rem}summary{cursor:pointer}
 button{font:inherit;font-size:.8rem;color:var(--ink);background:var(--card);border:1px solid var(--rule);
 border-radius:.3rem;cursor:pointer}
 :focus-visible{outline:3px solid var(--blue);outline-offset:2px}
-.wide>svg{min-width:36rem}@media(max-width:34rem){.bar{display:none}tbody th{min-width:0}}
+.wide>svg{min-width:36rem}@media(max-width:34rem){.bar{display:none}tbody th,tbody th.change{min-width:0}}
 .hidden{position:absolute;clip-path:inset(50%);width:1px;height:1px;overflow:hidden}
 @media print{body{font-size:11pt}details{border:0;padding:0}details>*{display:block}button{display:none}
 section{break-inside:avoid}}

@@ -20,8 +20,11 @@ from simulator.scenario import V2_TO_V3
 from simulator.v1_data import share_of
 
 if TYPE_CHECKING:
-    from simulator.planning import Advice, Plan, Timeline
-    from simulator.statistics import Summary
+    from simulator.advice import Advice
+    from simulator.maintenance import WindowAnswer
+    from simulator.planning import Plan, Timeline
+    from simulator.statistics import Estimate, Interval, Summary
+    from simulator.sweep import Sweep
 
 MEANWHILE = (
     "Running pods, Services and existing policies go on meanwhile; a deleted pod stays Terminating, and a waiting one "
@@ -33,6 +36,12 @@ _SENTENCES = {
     "scheduling_block": "No new pod starts",
     "policy_freeze_enforcement": "No policy change takes effect",
 }
+
+MOST_ADVICE = 4
+"""Changes that are shown; the others are in the JSON and on the page."""
+
+MOST_MEASURED = 5
+"""Parameters that are shown of a sensitivity."""
 
 PIPE_WIDTH = 100
 """Columns where there is no terminal to ask."""
@@ -97,10 +106,12 @@ class _Report:
         if self.plan.windows:
             self.windows()
             self.arrivals()
+            self.joins()
             self.steps()
             self.timelines()
             self.causes()
             self.risks()
+            self.checks()
         self.notes(command)
 
     # --- parts
@@ -115,8 +126,10 @@ class _Report:
         self.console.print(line)
         self.console.print(_sentence(plan.reason))
         if plan.verdict == NEVER_COMPLETES:
-            self.console.print("Once it hangs, end it by hand:")
-            self.commands(next(risk.recovery for risk in plan.risks if risk.probability == 1.0))
+            recovery = next((risk.recovery for risk in plan.risks if risk.probability == 1.0), ())
+            if recovery:
+                self.console.print("Once it hangs, end it by hand:")
+                self.commands(recovery)
         for name, text in _SENTENCES.items():
             window = plan.windows.get(name)
             if window is None or window.summary.maximum == 0 or window.summary.p50 is None:
@@ -126,12 +139,17 @@ class _Report:
             if window.start_p50 is not None:
                 sentence.append(f", from {duration(window.start_p50)} after `kops update` on")
             self.console.print(sentence.append("."))
+        self.maintenance()
         if upgrade.protocol != V2_TO_V3 and plan.windows:
             gap = plan.windows["node_policy_staleness_max"].summary.p90
             self.console.print(
                 "New pods start all the time, and nothing freezes the policies of the whole cluster: they stand "
                 f"still on one node at a time{f', for {duration(gap)} at most (P90)' if gap is not None else ''}."
             )
+
+    def maintenance(self) -> None:
+        for answer in self.plan.maintenance:
+            self.console.print(fitting(answer))
 
     def windows(self) -> None:
         plan = self.plan
@@ -183,6 +201,32 @@ class _Report:
             )
         self.console.print()
         self.console.print(f"{line} ({arrivals.replications} run{'s' if arrivals.replications > 1 else ''}).")
+
+    def joins(self) -> None:
+        """New nodes at the rate that was asked about."""
+        joins = self.plan.joins
+        if joins is None:
+            return
+        runs = f"{joins.replications} run{'s' if joins.replications > 1 else ''}"
+        joined, closed, median = joins.joined, joins.closed, joins.difference.median
+        line = f"At {joins.rate:g} new nodes an hour "
+        if joined[0].value is None:
+            line += "the roll never catches up: they come faster than it gets on"
+        else:
+            line += f"{joined[0].value:.0f} {'joins' if joined[0].value == 1 else 'join'} meanwhile"
+            line += "" if joined[1].value is None else f" (P90 {joined[1].value:.0f})"
+            if median.value is not None:
+                line += f": half of the runs get longer by {duration(max(0.0, median.value))} or more"
+            if closed[1].value:
+                line += f"; on a new node no pod starts for up to {duration(closed[1].value)} (P90)"
+        self.console.print()
+        self.console.print(f"{line} ({runs}).")
+        if joins.never and joined[0].value is not None:
+            low, high = joins.never_interval
+            self.console.print(
+                f"{joins.never:.1%} of these runs ({low or 0.0:.1%} to {high or 0.0:.1%}, 95%) never end because of "
+                "new nodes: stop the autoscaler before you start."
+            )
 
     def precision(self) -> None:
         """How far the numbers can be trusted."""
@@ -269,13 +313,101 @@ class _Report:
             runs = f" (critical paths of {count} run{'s' if count > 1 else ''})."
             self.console.print(Text.assemble((f"Where the {what} goes: ", "bold"), ", ".join(stages) + runs))
             self.migration()
-        for advice in plan.advice:
-            if advice.p50_now is not None and advice.p50_then is not None:
-                self.console.print(
-                    f"{advice.change[0].upper()}{advice.change[1:]}: {duration(advice.p50_then)} instead of "
-                    f"{duration(advice.p50_now)} ({WINDOWS[advice.window]}, P50 of {advice.replications} runs)"
-                    f"{_difference(advice)}."
-                )
+        self.advice()
+        for sweep in plan.sweeps:
+            self.sweep(sweep)
+        self.sensitivity()
+
+    def advice(self) -> None:
+        """A line for each change, the most useful first; a narrow terminal gives up the interval."""
+        plan = self.plan
+        shown = [advice for advice in plan.advice if advice.p50_then is not None]
+        if not shown:
+            return
+        wide = self.console.width >= 84
+        table = self.table()
+        window = WINDOWS[shown[0].window].strip()
+        table.add_column(Text("What would change it", style="bold"), min_width=24)
+        table.add_column("P50", justify="right", no_wrap=True)
+        table.add_column("A run gets", justify="right", no_wrap=True)
+        if wide:
+            table.add_column("95%", no_wrap=True)
+        for _ in plan.maintenance:
+            table.add_column("Inside", justify="right", no_wrap=True)
+        for advice in shown[:MOST_ADVICE]:
+            change = advice.change if advice.price is None else f"{advice.change} ({advice.price})"
+            cells = [_instant(advice.p50_then), *effect(advice)][: 3 if wide else 2]
+            inside = [f"{answer.probability:.1%}" for answer in advice.maintenance]
+            table.add_row(change, *cells, *inside)
+        self.part(table)
+        count = max(advice.replications for advice in shown)
+        rest = len(shown) - MOST_ADVICE
+        more = f"; {rest} more: --format json, --html" if rest > 0 else ""
+        self.console.print(
+            Text(
+                f"({window[0].upper()}{window[1:]}; pairs of {count} run{'s' if count > 1 else ''} with the same draws"
+                f"{more})",
+                style="dim",
+            )
+        )
+
+    def sweep(self, sweep: Sweep) -> None:
+        """A line for each value."""
+        room = self.console.width - max(len(sweep.name), *(len(point.value) for point in sweep.points))
+        intervals = [name for name, needed in (("p50", 104), ("p90", 74)) if room >= needed]
+        table = self.table()
+        table.add_column(Text(sweep.name, style="bold"), no_wrap=True)
+        for name in ("p50", "p90"):
+            table.add_column(name.upper(), justify="right", no_wrap=True)
+            if name in intervals:
+                table.add_column("95%", no_wrap=True)
+        table.add_column("Nodes off at once", no_wrap=True)
+        for point in sweep.points:
+            summary = point.windows[sweep.window]
+            cells = []
+            for name in ("p50", "p90"):
+                cells.append(_cell(summary, name))
+                if name in intervals:
+                    cells.append(_interval(summary.intervals[name]))
+            peak, mean = point.unavailable.peak.value, point.unavailable.mean.value
+            table.add_row(point.value, *cells, f"{peak or 0:.0f}, mean {mean or 0:.1f}")
+        self.part(table)
+        runs = max(point.replications for point in sweep.points)
+        self.console.print(
+            Text(
+                f"({WINDOWS[sweep.window].strip().capitalize()}, {runs} runs with the same draws; off: "
+                "without calico-node, the most and the mean while it rolls)",
+                style="dim",
+            )
+        )
+
+    def sensitivity(self) -> None:
+        """The parameters to measure first."""
+        found = self.plan.sensitivity
+        if found is None:
+            return
+        table = self.table()
+        table.add_column(Text("Measure first", style="bold"), no_wrap=True)
+        table.add_column("if", no_wrap=True)
+        table.add_column("P90", no_wrap=True)
+        if self.console.width >= 84:
+            table.add_column("instead of", no_wrap=True)
+        for influence in found.of(found.window)[:MOST_MEASURED]:
+            low, high = influence.windows[found.window]
+            cells = [
+                f"{influence.ends.low.median:.3g} or {influence.ends.high.median:.3g} {influence.parameter.unit}",
+                f"{_instant(low.value)} or {_instant(high.value)}",
+                _instant(found.base[found.window].value),
+            ][: 3 if self.console.width >= 84 else 2]
+            table.add_row(influence.parameter.name, *cells)
+        self.part(table)
+        self.console.print(
+            Text(
+                f"({WINDOWS[found.window].strip().capitalize()}; each alone at the P10 and the P90 of what is known of "
+                f"it, {found.replications} runs with the same draws)",
+                style="dim",
+            )
+        )
 
     def migration(self) -> None:
         """The part of the block that grows with the v1 data, where that was counted."""
@@ -295,6 +427,13 @@ class _Report:
             likely = "   ?" if risk.probability is None else f"{risk.probability:4.0%}"
             self.paragraph(Text.assemble((risk.name, "bold"), f": {risk.effect}."), Text(f"{likely}  ", "yellow"))
             self.commands(risk.recovery, indent=6)
+
+    def checks(self) -> None:
+        """That there is a list; it is longer than this report."""
+        count = len(self.plan.checklist)
+        self.console.print()
+        self.console.print(Text("Before you start", style="bold"), f"{count} things to look at, each with its command:")
+        self.console.print(Text("  add --checklist to this command", "cyan"))
 
     def notes(self, command: str) -> None:
         plan = self.plan
@@ -352,14 +491,45 @@ def _cell(summary: Summary, name: str) -> str:
     return "–" if too_few else "never"
 
 
-def _difference(advice: Advice) -> str:
-    """What the change does to one and the same run."""
+def effect(advice: Advice) -> tuple[str, str]:
+    """What the change does to one and the same run: the median, and its interval."""
+    if advice.part:
+        return "in each", ""
     median = advice.difference.median
-    if median.value is None or median.interval is None or None in median.interval:
-        return ""
+    if advice.p50_now is None:
+        return "an end", ""
+    if median.value is None:
+        return "no end", ""
     way = "shorter" if median.value <= 0 else "longer"
-    low, high = sorted(abs(end or 0.0) for end in median.interval)
-    return f"; a run gets {duration(abs(median.value))} {way} (median; {duration(low)} to {duration(high)}, 95%)"
+    return f"{duration(abs(median.value))} {way}", interval_of(median)
+
+
+def interval_of(difference: Estimate) -> str:
+    """The interval of a difference without its sign, unless 0 is in it; empty: there is none."""
+    if difference.interval is None or None in difference.interval:
+        return ""
+    low, high = (end or 0.0 for end in difference.interval)
+    if low < 0 < high:
+        return f"−{duration(-low)} to +{duration(high)}"
+    return " to ".join(duration(end) for end in sorted((abs(low), abs(high))))
+
+
+def fitting(answer: WindowAnswer) -> str:
+    """How a maintenance window fits, in a sentence or two."""
+    window = answer.window
+    low, high = answer.interval
+    clocks = "; the clocks are changed in it" if window.clock_change else ""
+    text = (
+        f"Maintenance window {window.text} ({duration(window.length)}{clocks}): {answer.probability:.1%} of the runs "
+        f"end inside ({low:.1%} to {high:.1%})"
+    )
+    if answer.latest_start is None:
+        return f"{text}; no start in it is safe."
+    return f"{text}; the latest safe start is {answer.latest_start:%Y-%m-%d %H:%M:%S %Z}."
+
+
+def _interval(ends: Interval | None) -> str:
+    return "" if ends is None else f"{_instant(ends[0])} to {_instant(ends[1])}"
 
 
 def _first(start: float | None, end: float | None) -> tuple[float, float]:
