@@ -57,7 +57,8 @@ def follow(
     # A thread reads, because a line must be written also while nothing comes.
     threading.Thread(target=_read, args=(lines, items), daemon=True).start()
     next_look = 0.0
-    # kubectl begins with every pod there is. Until one comes again, or nothing more comes, half a list is no state.
+    # kubectl begins with every pod there is, often one by one. Until one comes again, or nothing more comes, half a
+    # list is no state.
     listing = True
     while True:
         try:
@@ -73,7 +74,7 @@ def follow(
             screen.malformed(item)
         else:
             assert isinstance(item, Mapping)
-            listing = listing and not watch.knows(item)
+            listing = listing and "items" not in item and not watch.knows(item)
             try:
                 watch.feed(item, now)
             except ScenarioError as error:
