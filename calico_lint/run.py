@@ -91,9 +91,10 @@ def lint_once(options: argparse.Namespace) -> int:
         if cache is not None:
             cache.put(outcome)
     code, out, err = outcome
-    if options.diff or _is_filter(options) or options.format != "text":
-        # What a file holds and what a program reads is UTF-8, whatever the terminal can show.
+    if options.diff or _is_filter(options):  # what a file holds, byte by byte
         sys.stdout.buffer.write(out.encode("utf-8", "surrogateescape"))
+    elif options.format != "text":  # what a program reads is UTF-8, whatever the terminal can show or a file is called
+        sys.stdout.buffer.write(out.encode("utf-8", "replace"))
     elif out.isascii():
         sys.stdout.write(out)
     else:
