@@ -67,7 +67,9 @@ def runner(tmp_path: Path) -> Runner:
     work, bin = tmp_path / "work", tmp_path / "temp" / "calico-lint" / "bin"
     work.mkdir()
     bin.mkdir(parents=True)
-    (bin / "calico-lint").write_text(f'#!/bin/sh\nPYTHONPATH={quote(str(ROOT))} exec {quote(sys.executable)} -m calico_lint "$@"\n')
+    (bin / "calico-lint").write_text(
+        f'#!/bin/sh\nPYTHONPATH={quote(str(ROOT))} exec {quote(sys.executable)} -m calico_lint "$@"\n'
+    )
     (bin / "calico-lint").chmod(0o755)
     (work / "bad spec.yaml").write_text(BAD)
     (work / "good.yaml").write_text(spec_text(None, "1.30"))
