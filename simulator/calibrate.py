@@ -20,7 +20,7 @@ from statistics import NormalDist
 from typing import Any, Final
 
 from simulator import kubectl
-from simulator.kubectl import ActorState, PodState
+from simulator.kubectl import ActorState, PodState, mapping
 from simulator.scenario import ScenarioError
 from simulator.stream import Malformed, read_objects
 from simulator.watch import instant
@@ -220,7 +220,7 @@ def _take(item: Json, pods: dict[str, _Life], events: dict[str, list[tuple[float
             life = pods[pod.name] = _Life(pod, item)
         if pod.state in (ActorState.READY, ActorState.RUNNING) or life.ready is None:
             life.pod, life.item = pod, item
-        metadata, status = _mapping(item.get("metadata")), _mapping(item.get("status"))
+        metadata, status = mapping(item.get("metadata")), mapping(item.get("status"))
         life.created = instant(metadata.get("creationTimestamp"))
         if life.ready is None and pod.restarts == 0:
             life.ready = _condition(status, "Ready")
@@ -229,7 +229,7 @@ def _take(item: Json, pods: dict[str, _Life], events: dict[str, list[tuple[float
         if gone is not None:
             life.killed_from = gone - (grace if isinstance(grace, (int, float)) else 0)
             ends = [
-                instant(_mapping(_state(entry, "terminated")).get("finishedAt"))
+                instant(mapping(_state(entry, "terminated")).get("finishedAt"))
                 for entry in _statuses(status, "containerStatuses")
             ]
             if ends and all(end is not None for end in ends):
@@ -238,7 +238,7 @@ def _take(item: Json, pods: dict[str, _Life], events: dict[str, list[tuple[float
 
 
 def _event(item: Json, events: dict[str, list[tuple[float, str, str]]], seen: Seen) -> int:
-    about = _mapping(item.get("involvedObject"))
+    about = mapping(item.get("involvedObject"))
     name = about.get("name")
     if about.get("kind") != "Pod" or not isinstance(name, str) or not name.startswith("calico-"):
         return 0
@@ -269,7 +269,7 @@ def _pods(pods: Mapping[str, _Life], events: Mapping[str, list[tuple[float, str,
     for name, life in pods.items():
         said = {reason: at for at, reason, _ in sorted(events.get(name, ()), reverse=True)}
         seen.stamps("kill", life.killed_from, life.killed_until)
-        status = _mapping(life.item.get("status"))
+        status = mapping(life.item.get("status"))
         bound = said.get("Scheduled") or _condition(status, "PodScheduled")
         first = said.get("Pulling") or said.get("Pulled")
         if bound is not None and first is not None:
@@ -291,7 +291,7 @@ def _node(life: _Life, status: Json, seen: Seen, *, pulls_told: bool) -> None:
     inits = _statuses(status, "initContainerStatuses")
     ended = None
     for entry in inits:
-        run = _mapping(_state(entry, "terminated"))
+        run = mapping(_state(entry, "terminated"))
         start, end = instant(run.get("startedAt")), instant(run.get("finishedAt"))
         if entry.get("restartCount"):
             continue
@@ -305,7 +305,7 @@ def _node(life: _Life, status: Json, seen: Seen, *, pulls_told: bool) -> None:
     main = next((entry for entry in _statuses(status, "containerStatuses") if entry.get("name") == "calico-node"), None)
     if main is None or main.get("restartCount"):
         return
-    started = instant(_mapping(_state(main, "running")).get("startedAt"))
+    started = instant(mapping(_state(main, "running")).get("startedAt"))
     if life.pod.migrates and not pulls_told:
         seen.stamps("pull_node", ended, started)
     if started is None or life.ready is None or life.ready < started:
@@ -320,9 +320,9 @@ def _node(life: _Life, status: Json, seen: Seen, *, pulls_told: bool) -> None:
 
 
 def _probe(item: Json) -> Json:
-    for container in _mapping(item.get("spec")).get("containers") or ():
+    for container in mapping(item.get("spec")).get("containers") or ():
         if isinstance(container, Mapping) and container.get("name") == "calico-node":
-            return _mapping(container.get("readinessProbe"))
+            return mapping(container.get("readinessProbe"))
     return {}
 
 
@@ -347,17 +347,13 @@ def _recording(item: Json, seen: Seen) -> int:
     return len(instants)
 
 
-def _mapping(value: object) -> Json:
-    return value if isinstance(value, Mapping) else {}
-
-
 def _statuses(status: Json, key: str) -> list[Json]:
     value = status.get(key)
     return [entry for entry in value if isinstance(entry, Mapping)] if isinstance(value, list) else []
 
 
 def _state(entry: Json, key: str) -> object:
-    return _mapping(entry.get("state")).get(key)
+    return mapping(entry.get("state")).get(key)
 
 
 def _condition(status: Json, name: str) -> float | None:

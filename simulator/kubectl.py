@@ -191,6 +191,11 @@ def read_short(table: Table) -> PodState:
 # --- objects --------------------------------------------------------------------------------------------
 
 
+def mapping(value: object) -> Mapping[str, Any]:
+    """A part of an object that need not be there; empty where it is absent, null or no object."""
+    return value if isinstance(value, Mapping) else {}
+
+
 def objects(data: object) -> Iterator[Mapping[str, Any]]:
     """The single objects in kubectl's JSON, in order, as they are.
 

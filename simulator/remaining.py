@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from simulator import draws, kubectl, windows
 from simulator.catalogue import Etcd
 from simulator.engine import run
-from simulator.kubectl import ActorState, Observed, PodState
+from simulator.kubectl import ActorState, Observed, PodState, mapping
 from simulator.reading import Table
 from simulator.recover import FINISHED, STALLED, UNDECIDED, Answer, NoAnswerError, State, diagnose, read_state
 from simulator.scenario import V2_TO_V3, Scenario
@@ -182,19 +182,15 @@ def _raw(data: object) -> Iterator[Mapping[str, Any]]:
             yield from kubectl.objects(item if "kind" in item or "items" in item else {"kind": "Pod", **item})
 
 
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
 def _spec(item: Mapping[str, Any]) -> Mapping[str, Any]:
-    return _mapping(item.get("spec"))
+    return mapping(item.get("spec"))
 
 
 def _max_unavailable(item: Mapping[str, Any]) -> int | str | None:
     """The DaemonSet's own, if it is one that Kubernetes takes."""
-    if item.get("kind") != "DaemonSet" or _mapping(item.get("metadata")).get("name") != kubectl.NODE:
+    if item.get("kind") != "DaemonSet" or mapping(item.get("metadata")).get("name") != kubectl.NODE:
         return None
-    value = _mapping(_mapping(_spec(item).get("updateStrategy")).get("rollingUpdate")).get("maxUnavailable")
+    value = mapping(mapping(_spec(item).get("updateStrategy")).get("rollingUpdate")).get("maxUnavailable")
     if isinstance(value, str) and value.removesuffix("%").isdigit() and value.endswith("%") and value != "0%":
         return value
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None

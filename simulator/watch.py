@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,8 +17,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from calico_lint.report.files import write
 from simulator import kubectl
-from simulator.kubectl import ActorState, Observed, PodState
+from simulator.kubectl import ActorState, Observed, PodState, mapping
 from simulator.reading import Table, text
 from simulator.recover import FINISHED, STALLED, Answer, NoAnswerError, diagnose
 from simulator.recover import State as Seen
@@ -216,7 +216,7 @@ class Watch:
 
     def _note(self, pod: PodState, item: Mapping[str, Any], clock: float) -> None:
         now = self.now(clock)
-        stamps = [instant(_mapping(item.get("metadata")).get("creationTimestamp"))]
+        stamps = [instant(mapping(item.get("metadata")).get("creationTimestamp"))]
         if now is not None:
             # These come from the clocks of the nodes, and one of them may be wrong.
             stamps += [stamp for stamp in _all_stamps(item.get("status")) if stamp < now + _SKEW_S]
@@ -235,7 +235,7 @@ class Watch:
     def knows(self, item: Mapping[str, Any]) -> bool:
         """Whether an object, or watch event, is about a pod that was seen before."""
         inner = item.get("object")
-        metadata = _mapping(_mapping(inner if isinstance(inner, Mapping) else item).get("metadata"))
+        metadata = mapping(mapping(inner if isinstance(inner, Mapping) else item).get("metadata"))
         return metadata.get("name") in self.pods
 
     def now(self, clock: float) -> float | None:
@@ -421,9 +421,7 @@ class Watch:
             "revisions": self.revisions,
             "marks": self._marks,
         }
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_text(json.dumps(data), encoding="utf-8")
-        os.replace(temporary, path)
+        write(str(path), json.dumps(data))
 
     def load(self, path: Path, clock: float) -> None:
         """Go on where an earlier watch stopped. Raises WatchError."""
@@ -490,11 +488,11 @@ class _Posterior:
 
 def _stamps(item: Mapping[str, Any]) -> tuple[str | None, float | None, float | None, float | None]:
     """(revision, created, since when Ready, to be gone at) of a pod."""
-    metadata = _mapping(item.get("metadata"))
-    labels = _mapping(metadata.get("labels"))
+    metadata = mapping(item.get("metadata"))
+    labels = mapping(metadata.get("labels"))
     revision = labels.get("controller-revision-hash") or labels.get("pod-template-generation")
     ready = None
-    conditions = _mapping(item.get("status")).get("conditions")
+    conditions = mapping(item.get("status")).get("conditions")
     for condition in conditions if isinstance(conditions, list) else ():
         if isinstance(condition, dict) and condition.get("type") == "Ready" and condition.get("status") == "True":
             ready = instant(condition.get("lastTransitionTime"))
@@ -504,11 +502,11 @@ def _stamps(item: Mapping[str, Any]) -> tuple[str | None, float | None, float | 
 
 def _init_started(item: Mapping[str, Any]) -> float | None:
     """When the first init container was started (now, or the time before it was restarted)."""
-    statuses = _mapping(item.get("status")).get("initContainerStatuses")
+    statuses = mapping(item.get("status")).get("initContainerStatuses")
     first = statuses[0] if isinstance(statuses, list) and statuses else None
     for key in ("lastState", "state"):
-        for state in _mapping(_mapping(first).get(key)).values():
-            started = instant(_mapping(state).get("startedAt"))
+        for state in mapping(mapping(first).get(key)).values():
+            started = instant(mapping(state).get("startedAt"))
             if started is not None:
                 return started
     return None
@@ -522,10 +520,6 @@ def _all_stamps(value: object) -> list[float]:
         return [stamp for child in value for stamp in _all_stamps(child)]
     stamp = instant(value)
     return [] if stamp is None else [stamp]
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
 
 
 def instant(value: object) -> float | None:

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from simulator.planning import duration
+from simulator.report.lines import shown
 from simulator.report.text import PIPE_WIDTH, WINDOWS, interval_of
 
 if TYPE_CHECKING:
@@ -33,11 +34,11 @@ def render_text(found: Comparison) -> str:
     letters = [_letter(number) for number in range(len(found.sides))]
     table = _table("", "Plan", "Verdict", "Cluster")
     for letter, side in zip(letters, found.sides, strict=True):
-        table.add_row(letter, _shown(side.name), side.verdict.upper(), _cluster(side))
+        table.add_row(letter, shown(side.name), side.verdict.upper(), _cluster(side))
     console.print(table)
     for letter, side in zip(letters, found.sides, strict=True):
         if side.verdict != "go":
-            console.print(f"{letter}: {_shown(side.reason)}.")
+            console.print(f"{letter}: {shown(side.reason)}.")
     for window, label in WINDOWS.items():
         if any(window in side.windows for side in found.sides) and not _nothing(found, window):
             console.print()
@@ -83,7 +84,7 @@ def _nothing(found: Comparison, window: str) -> bool:
 
 def _cluster(side: Side) -> str:
     cluster = side.cluster
-    return _shown(
+    return shown(
         f"{cluster['name']}: Calico {cluster['calico_from'] or 'of today'} → {cluster['calico_to']}, "
         f"{cluster['nodes']} nodes, kOps {cluster['kops']}"
     )
@@ -100,8 +101,3 @@ def _table(*names: str) -> Table:
 
 def _letter(number: int) -> str:
     return chr(ord("A") + number) if number < 26 else str(number + 1)
-
-
-def _shown(text: str) -> str:
-    """Text of a file without what a terminal would obey."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)

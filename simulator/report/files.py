@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
-import tempfile
 from pathlib import Path
+
+from calico_lint.report.files import write
 
 
 def check_writable(path: str) -> None:
@@ -32,20 +32,8 @@ def write_whole(path: str, text: str) -> None:
         OSError: it cannot be written; the error says why.
 
     """
-    target = Path(path)
     try:
-        if target.exists() and not stat.S_ISREG(target.stat().st_mode):
-            target.write_text(text, encoding="utf-8", newline="\n")  # a pipe or a device cannot be replaced
-            return
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        try:
-            with open(handle, "w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-            os.chmod(temporary, 0o666 & ~_umask())
-            os.replace(temporary, target)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        write(path, text)
     except OSError as error:
         raise unwritable(path, error.strerror or "unknown error") from None
 
@@ -53,9 +41,3 @@ def write_whole(path: str, text: str) -> None:
 def unwritable(path: str, reason: str) -> OSError:
     """The error for a file that cannot be written."""
     return OSError(errno.EIO, f"it cannot be written: {reason}", path)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from simulator.planning import BLOCKED, GO, NEVER_COMPLETES, OVER_BUDGET, UNDECIDED, duration
+from simulator.report.lines import shown
 
 _ORDER = (None, BLOCKED, NEVER_COMPLETES, OVER_BUDGET, UNDECIDED, GO)
 """The verdicts from bad to good; None: no plan."""
@@ -33,11 +34,11 @@ def write(lines: Sequence[Mapping[str, Any]], file: TextIO) -> None:
         verdict = "NO PLAN" if plan is None else plan["verdict"].upper().replace("-", " ")
         block, total = (_cells(plan, window) for window in ("scheduling_block", "total"))
         nodes = "" if plan is None else str(plan["cluster"]["nodes"])
-        table.add_row(Text(verdict, style="bold"), _shown(line["path"]), nodes, *block, *total)
+        table.add_row(Text(verdict, style="bold"), shown(line["path"]), nodes, *block, *total)
     console.print(table)
     for line in lines:
         if line["error"]:
-            console.print(_shown(line["error"]), soft_wrap=True)
+            console.print(shown(line["error"]), soft_wrap=True)
 
 
 def _place(line: Mapping[str, Any]) -> tuple[int, str]:
@@ -50,8 +51,3 @@ def _cells(plan: Mapping[str, Any] | None, window: str) -> tuple[str, str]:
     if not values:
         return "", ""
     return tuple("never" if values[name] is None else duration(values[name]) for name in ("p50", "p90"))  # type: ignore[return-value]
-
-
-def _shown(text: str) -> str:
-    """A name without what a terminal would obey."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -16,6 +16,7 @@ from calico_lint import __version__
 from calico_lint.report.text import render as render_findings
 from calico_lint.yaml_source import Source
 from simulator.planning import BLOCKED, GO, NEVER_COMPLETES, OVER_BUDGET, TWO_FREEZES, UNDECIDED, duration
+from simulator.report.lines import shown
 from simulator.scenario import V2_TO_V3
 from simulator.v1_data import share_of
 
@@ -119,7 +120,7 @@ class _Report:
     def verdict(self) -> None:
         plan, upgrade = self.plan, self.plan.upgrade
         label, style = _VERDICTS[plan.verdict]
-        line = Text.assemble((f" {label} ", style), "  ", (_shown(plan.cluster.name or "the cluster"), "bold"))
+        line = Text.assemble((f" {label} ", style), "  ", (shown(plan.cluster.name or "the cluster"), "bold"))
         before = f"Calico {upgrade.calico_from}" if upgrade.calico_from else "today's Calico"
         line.append(f": {before} → {upgrade.calico_to}, {plan.nodes} node{'s' if plan.nodes > 1 else ''}")
         line.append(f", Kubernetes {plan.cluster.kubernetes}, kOps {plan.kops}")
@@ -462,7 +463,7 @@ class _Report:
     def commands(self, commands: Iterable[str], indent: int = 2) -> None:
         """Commands as they are, never wrapped: they are there to be copied."""
         for command in commands:
-            self.console.print(Text(f"{' ' * indent}$ {_shown(command)}", style="cyan"), soft_wrap=True)
+            self.console.print(Text(f"{' ' * indent}$ {shown(command)}", style="cyan"), soft_wrap=True)
 
     def table(self) -> Table:
         return Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
@@ -470,11 +471,6 @@ class _Report:
     def part(self, table: Table) -> None:
         self.console.print()
         self.console.print(table)
-
-
-def _shown(text: str) -> str:
-    """Text of the spec without what a terminal would obey."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _sentence(text: str) -> str:
