@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -161,6 +161,7 @@ class _Part:
         self.starts, self.made = deleted, created
         self.waited = np.full(durations.runs, self.limited)  # runs in which calls wait
         self.ready = first.ready
+        self.foreseen = np.zeros(durations.runs, bool)  # runs in which it is known what the first pods see
         if self.limited:
             begun = life.begun + durations.node("services")
             self.odd |= ((begun + life.latency <= 0) | (begun + life.felix_after <= self.reaction)).any(axis=0)
@@ -288,13 +289,20 @@ class _Part:
 def _schedule(parts: list[_Part]) -> None:
     """Deletions and Ready of the pods that have to wait for a place, or for a call."""
     free = [part for part in parts if not part.limited and part.cycles.shape[1]]
+    for part in free:
+        if part.coupled:
+            _seen_at_first(part)
     _schedule_freely(free)
-    _couple(free)
+    every = [(part, np.arange(part.durations.runs)) for part in free]
+    _play(_seen_later(every), limited=False, coupled=True)
     for part in free:
         part.waited = part.calls.may_wait(part.ready, part.at_once)
-    chosen = [(part, np.flatnonzero(part.waited & (~part.odd | part.limited))) for part in parts]
+    calling = [(part, np.flatnonzero(part.waited & (~part.odd | part.limited))) for part in parts]
+    if parts[0].at_once > schedule.INSERTION:
+        _play(calling, limited=True, coupled=False)
+        calling = _seen_later(calling)
     for coupled in (False, True):
-        _play([(part, rows) for part, rows in chosen if part.coupled is coupled], limited=True, coupled=coupled)
+        _play([(part, rows) for part, rows in calling if part.coupled is coupled], limited=True, coupled=coupled)
 
 
 def _schedule_freely(parts: list[_Part]) -> None:
@@ -304,28 +312,13 @@ def _schedule_freely(parts: list[_Part]) -> None:
     cycles = np.concatenate([part.cycles for part in parts])
     ready = np.concatenate([part.ready for part in parts])
     reaction = np.concatenate([part.reaction for part in parts])
-    places = ready.shape[1]
-    if places == 1:
-        starts = schedule.one_by_one(ready[:, 0], cycles, reaction)
-    elif places <= schedule.INSERTION:
-        starts = schedule.inserted(ready, cycles, reaction)
-    else:
-        starts = schedule.sorted_in_blocks(ready, cycles, reaction)
+    starts = schedule.freely(ready, cycles, reaction)
     begin = 0
     for part in parts:
         rows = slice(begin, begin + part.durations.runs)
         begin = rows.stop
         part.starts = part.made = np.concatenate([part.starts, starts[rows]], axis=1)
         part.ready = np.concatenate([part.ready, starts[rows] + part.cycles], axis=1)
-
-
-def _couple(parts: list[_Part]) -> None:
-    """The same where young pods need all sessions: all as if they never had them, then the runs in which they do."""
-    _play(
-        [(part, np.flatnonzero(~_everybody_up(part) & ~part.odd)) for part in parts if part.coupled],
-        limited=False,
-        coupled=True,
-    )
 
 
 def _play(chosen: list[tuple[_Part, Integers]], *, limited: bool, coupled: bool) -> None:
@@ -362,6 +355,9 @@ def _play(chosen: list[tuple[_Part, Integers]], *, limited: bool, coupled: bool)
         reaction=runs(lambda part: part.reaction),
         calls=Calls.joined([part.calls.of_runs(rows) for part, rows in chosen]) if limited else None,
     )
+    foreseen = np.ones(len(rolls.wait), bool)
+    if not coupled and any(part.coupled for part, _ in chosen):
+        foreseen = _seen_at_first_limited(rolls)
     played = play(rolls, coupled)
     begin = 0
     for part, rows in chosen:
@@ -369,6 +365,7 @@ def _play(chosen: list[tuple[_Part, Integers]], *, limited: bool, coupled: bool)
         begin = own.stop
         deleted, created, ready, odd = played
         part.played(rows, Played(deleted[own], created[own], ready[own], odd[own]))
+        part.foreseen[rows] = foreseen[own]
 
 
 def _rest(chosen: list[tuple[_Part, Integers]]) -> npt.NDArray[np.integer]:
@@ -395,22 +392,81 @@ def _alone_together(services: Integers, session: Integers, threshold: Integers) 
     return enough
 
 
-def _everybody_up(part: _Part) -> Booleans:
-    """The runs in which, until the last deletion, somebody's session is missing at every instant.
+# A pod that is younger than `bird_threshold` is Ready at a probe only while all sessions are Established. With many
+# places that is mostly so once, after the first pods have come up and before the first of the next goes down, and then
+# for the last pods. So the runs are scheduled as if it were so in all of them, and looked at afterwards.
 
-    A pod that is younger than `bird_threshold` needs all sessions. If there is no instant with all of them before the
-    last deletion, it did not matter; behind it there is none to matter for, and the last pods may be Ready earlier:
-    that is put right here.
+
+def _seen_at_first(part: _Part) -> None:
+    """`ready` of the first pods, some of which see all sessions before the next go down."""
+    first = part.first
+    probe, sooner = _seeing_all(first, part.period, part.session)
+    # The first of the next to go down is the same as if all sessions stayed: what is different then comes later.
+    starts = schedule.freely(sooner, part.cycles[:, : part.at_once], part.reaction)
+    down = starts + part.durations.ordered(part.life.dead, slice(part.at_once, 2 * part.at_once))
+    part.foreseen = _unbroken(first, part.session)
+    until = np.where(part.foreseen, down.min(axis=1), -1)
+    part.ready = np.where(probe < until[:, None], sooner, first.ready)
+
+
+_NEXT = 64
+"""So many pods are looked at behind the first ones: one of them is the first to go down."""
+
+
+def _seen_at_first_limited(rolls: Rolls) -> Booleans:
+    """The same where calls wait: the next pods are deleted look after look. Returns the runs where it is certain."""
+    first, (runs, places) = rolls.first, rolls.first.ready.shape
+    some = slice(0, places + _NEXT)
+    period = rolls.period if rolls.period.size == 1 else rolls.period[:, some]
+    probe, sooner = _seeing_all(first, period[:, :places], rolls.session)
+    calls = rolls.calls and rolls.calls.of_runs(np.arange(runs))
+    few = replace(rolls, first=replace(first, ready=sooner), rest=rolls.rest[:, some], period=period, calls=calls)
+    deleted, created, _, _ = play(few, coupled=False)
+    following = slice(places, None)
+    until = (deleted[:, following] + np.maximum(few.rest[:, following, 0], 1)).min(axis=1)
+    sure = _unbroken(first, rolls.session) & (deleted[:, :places] == rolls.deleted).all(axis=1)
+    sure &= (created[:, :places] == rolls.created).all(axis=1) & (until <= deleted[:, -1])
+    first.ready = np.where(probe < np.where(sure, until, -1)[:, None], sooner, first.ready)
+    return sure
+
+
+def _seeing_all(first: Pods, period: Integers, session: Integers) -> tuple[Integers, Integers]:
+    """The probe after which the first pods are Ready, and when, if all sessions stay when they are Established."""
+    whole = first.up.max(axis=1) + session
+    probe = ceil_grid(first.zero, period, np.maximum(first.felix, whole[:, None]))
+    return probe, np.minimum(first.ready, np.maximum(probe, first.cni))
+
+
+def _unbroken(first: Pods, session: Integers) -> Booleans:
+    """Whether, until all of the first pods are up, somebody's session is missing at every instant."""
+    # All go down before the first is up, or else it is too involved.
+    unbroken: Booleans = first.down.max(axis=1) <= first.up.min(axis=1) + session
+    return unbroken
+
+
+def _seen_later(chosen: list[tuple[_Part, Integers]]) -> list[tuple[_Part, Integers]]:
+    """The runs in which pods, other than the first and the last, may see all sessions while they are young."""
+    return [(part, rows[~(_everybody_up(part) | part.odd)[rows]]) for part, rows in chosen if part.coupled]
+
+
+def _everybody_up(part: _Part) -> Booleans:
+    """The runs in which, from the first gap to the last deletion, somebody's session is missing at every instant.
+
+    Behind the last deletion the last pods may be Ready earlier: that is put right here.
     """
-    durations, life, starts = part.durations, part.life, part.starts
+    durations, life, starts, now = part.durations, part.life, part.starts, part.now
     down = starts + durations.ordered(life.dead)
     up = starts + durations.ordered(life.up)
-    down[:, part.now] = part.first.down
-    up[:, part.now] = part.first.up
+    if (held_up := part.held_up()) is not None:
+        up += held_up
+    down[:, now], up[:, now] = part.first.down, part.first.up
     established = up + part.session[:, None]
     until = np.maximum.accumulate(established, axis=1)
-    gapless: Booleans = np.logical_and.reduce(down[:, 1:] <= until[:, :-1], axis=1)
-    gapless = gapless & (established.min(axis=1) >= down.min(axis=1))
+    closed = down[:, 1:] <= until[:, :-1]
+    following = part.at_once
+    closed[:, following - 1] |= down[:, following] <= established[:, following:].min(axis=1)
+    gapless: Booleans = np.logical_and.reduce(closed, axis=1)
+    gapless &= part.foreseen & (established.min(axis=1) >= down.min(axis=1))
     every = until[:, -1]
     late = part.ready > every[:, None]
     late[~gapless] = False
@@ -421,7 +477,7 @@ def _everybody_up(part: _Part) -> Booleans:
         return np.broadcast_to(values, (durations.nodes, durations.runs))[nodes, runs]
 
     felix = up[runs, ranks] + own(life.felix_after)
-    zero = starts[runs, ranks] + own(life.zero)
+    zero = part.made[runs, ranks] + own(life.zero)
     probe = ceil_grid(zero, narrow(own(life.period)[None, :])[0], np.maximum(felix, every[runs]))
     earlier = np.maximum(probe, up[runs, ranks] + own(life.cni - life.up))
     part.ready[runs, ranks] = np.minimum(part.ready[runs, ranks], earlier)

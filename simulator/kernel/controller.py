@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from simulator.draws import Integers
 from simulator.kernel.durations import NEVER, ceil_grid
-from simulator.kernel.limits import Calls
+from simulator.kernel.limits import Calls, Syncs
 from simulator.protocol.apiserver import BURST_REPLICAS
 
 Booleans = npt.NDArray[np.bool_]
@@ -107,7 +107,7 @@ class _Controller:
         self.listed = self.begins.copy()  # the first that is not in the list
         self.free = np.full(runs, self.places)  # places
         self.free_at = rolls.reaction.copy()  # the end of the last sync
-        self.made: list[tuple[Integers, ...]] = []  # runs, pods, deletions and creations that are not in the list
+        self.made: list[tuple[Syncs, Integers]] = []  # of the pods that are not in the list; the first of each
         _, up, felix, _, _ = np.moveaxis(rolls.rest, 2, 0)
         after = up + np.maximum(felix, rolls.wait[:, None])
         self.soonest = rolls.latency + after.min(axis=1)
@@ -149,27 +149,36 @@ class _Controller:
             if counted.max() < len(_AHEAD):
                 break
         size = np.minimum(self.free, self.ends - self.next)
-        size[look < 0] = 0
+        size *= look >= 0
         if self.calls:
             np.minimum(size, BURST_REPLICAS, out=size)
-        most = int(size.max())
-        if most <= 1:
-            rows, item = size.nonzero()[0], None
-            pods = self.next.take(rows)
-        else:
-            rows, item = _items(size)
-            pods = self.next.take(rows) + item
-        if self.calls:
-            deleted, created, end = self.calls.sync(look, size, rows, item)
+            syncs, end = self.calls.sync(look, size)
             self.free_at = np.where(size > 0, end, self.free_at)
         else:
-            deleted = created = look.take(rows)
+            syncs = Syncs(look, size, look)
             self.free_at = np.maximum(self.free_at, look)
+        self.made.append((syncs, self.next))
         self.free -= size
-        self.next += size
-        self.made.append((rows, pods, deleted, created))
-        if self.sessions is not None and len(rows):
+        self.next = self.next + size
+        if self.sessions is not None and np.count_nonzero(size):
+            rows, item, pods, deleted, created = self._spelt(self.made[-1:])
             self.sessions.add(rows, item, *self._birds(rows, pods, deleted, created))
+
+    def _spelt(self, made: list[tuple[Syncs, Integers]]) -> tuple[Integers, Integers, Integers, Integers, Integers]:
+        """The pods of some syncs of all runs: the run and the number in the sync of each, deletions and creations."""
+        count = np.concatenate([syncs.count for syncs, _ in made])
+        some = count.nonzero()[0]
+        count = count.take(some)
+        look, empty_at = (np.concatenate([syncs[field] for syncs, _ in made]).take(some) for field in (0, 2))
+        first = np.concatenate([pods for _, pods in made]).take(some)
+        runs = some % len(self.free)
+        which, item = _items(count)
+        pods = first.take(which) + item
+        if self.calls:
+            deleted, created = self.calls.spelt(Syncs(look, count, empty_at), runs, which, item)
+        else:
+            deleted = created = look.take(which)
+        return runs.take(which), item, pods, deleted, created
 
     def _decide(self, active: Booleans) -> tuple[Integers, Booleans]:
         """The next look, and whether the list is complete enough to say so."""
@@ -197,7 +206,7 @@ class _Controller:
 
     def _list(self) -> None:
         """Put all pods that have been created into the list, and drop what no look can follow any more."""
-        rows, pods, deleted, created = (np.concatenate(items) for items in zip(*self.made, strict=True))
+        _, _, pods, deleted, created = self._spelt(self.made)
         self.made.clear()
         self.deleted[pods], self.created[pods] = deleted, created
         number = self.next - self.listed
@@ -289,10 +298,10 @@ class _Sessions:
         self.until = np.full(runs, NEVER)
         self.after = np.zeros(runs, np.int64)
 
-    def add(self, rows: Integers, item: Integers | None, down: Integers, up: Integers) -> None:
+    def add(self, rows: Integers, item: Integers, down: Integers, up: Integers) -> None:
         """Pods are replaced, whose BIRDs go `down` and come `up`. What this cannot hold makes a run odd."""
         established = up + self.session.take(rows)
-        if item is None:
+        if not np.count_nonzero(item):
             self._add(rows, down, established)
             return
         begins = np.flatnonzero(item == 0)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Booleans = npt.NDArray[np.bool_]
 
+_NONE = np.empty(0, np.int64)
+
 
 def exceeded_at_once(scenario: Scenario) -> bool:
     """Whether the calls of the very first sync already wait, or take time."""
@@ -28,11 +30,20 @@ def exceeded_at_once(scenario: Scenario) -> bool:
     return bool(timing["slow_start"] or (timing["api_qps"] and calls > max(1, timing["api_burst"])))
 
 
+class Syncs(NamedTuple):
+    """Syncs of the controller: when it looks, how many pods it deletes, and since when the bucket is empty."""
+
+    look: Integers
+    count: Integers
+    empty_at: Integers
+
+
 class Calls:
     """The controller's calls, one entry a run: a token bucket, and batches of creations (`protocol.apiserver`)."""
 
     def __init__(self, interval: Integers, full: Integers, slow_start: Integers) -> None:
         self.interval, self.full, self.slow_start = interval, full, slow_start
+        self.slow = bool(slow_start.any())
         self._empty_at = -full
 
     @classmethod
@@ -77,74 +88,61 @@ class Calls:
 
     def first_wave(self, begin: Integers, count: int) -> tuple[Integers, Integers]:
         """Deletions and creations [run, rank] of the first `count` pods, if none of them is Ready so soon."""
+        runs = np.arange(len(begin))
         deleted, created = np.empty((len(begin), count), np.int64), np.empty((len(begin), count), np.int64)
-        calls, done, look = self.of_runs(np.arange(len(begin))), 0, begin
+        calls, done, look = self.of_runs(runs), 0, begin
         while done < count:
             size = min(BURST_REPLICAS, count - done)
-            rows, item = np.repeat(np.arange(len(begin)), size), np.tile(np.arange(size), len(begin))
-            gone, new, look = calls.sync(look, np.full(len(begin), size), rows, item)
-            deleted[:, done : done + size], created[:, done : done + size] = (
-                times.reshape(-1, size) for times in (gone, new)
-            )
+            syncs, look = calls.sync(look, np.full(len(begin), size))
+            times = calls.spelt(syncs, runs, np.repeat(runs, size), np.tile(np.arange(size), len(begin)))
+            deleted[:, done : done + size], created[:, done : done + size] = (some.reshape(-1, size) for some in times)
             done += size
         return deleted, created
 
-    def sync(
-        self, look: Integers, count: Integers, rows: Integers, item: Integers | None
-    ) -> tuple[Integers, Integers, Integers]:
-        """A sync that deletes `count` pods, the one that creates them, and what is written after each.
+    def sync(self, look: Integers, count: Integers) -> tuple[Syncs, Integers]:
+        """In each run a sync that deletes `count` pods, the one that creates them, and what is written after each.
 
-        `rows` and `item` spell `count` out: for each pod the run, and its number there (None: the first). Returns the
-        deletions and creations of all these, and when the controller looks again.
+        Returns what `spelt` asks for, and when the controller looks again.
         """
-        if self.slow_start.any():
-            return self._slowly(look, count, rows, item)
         # A call leaves the bucket no fuller than it finds it, so that it can overflow only before the first.
-        some, calls = count > 0, count * self.interval
         empty_at = np.maximum(self._empty_at, look - self.full)
-        deleted = empty_at + calls
-        written = deleted + some * self.interval
-        begin = np.maximum(look, written)
-        created = written + calls
-        self._empty_at = created + some * self.interval
-        end = np.where(some, np.maximum(look, self._empty_at), look)
-        if item is None:
-            return np.maximum(look, deleted).take(rows), np.maximum(look, created).take(rows), end
-        turn = (item + 1) * self.interval.take(rows)
-        return (
-            np.maximum(look.take(rows), empty_at.take(rows) + turn),
-            np.maximum(begin.take(rows), written.take(rows) + turn),
-            end,
-        )
+        syncs, some = Syncs(look, count, empty_at), count > 0
+        if self.slow:
+            end = self._slowly(syncs, np.arange(len(look)))
+            self._empty_at = np.where(some, end[1], self._empty_at)
+            return syncs, np.where(some, end[0], look)
+        self._empty_at = empty_at + 2 * (count + some) * self.interval
+        return syncs, np.maximum(look, self._empty_at)
+
+    def spelt(self, syncs: Syncs, runs: Integers, which: Integers, item: Integers) -> tuple[Integers, Integers]:
+        """Deletion and creation of single pods. `runs`: that of each sync; `which` sync a pod is of, and its number."""
+        interval = self.interval.take(runs)
+        look, empty_at, turn = syncs.look.take(which), syncs.empty_at.take(which), (item + 1) * interval.take(which)
+        deleted = np.maximum(look, empty_at + turn)
+        if self.slow:
+            return deleted, self._slowly(syncs, runs, which, item)[2]
+        written = (syncs.empty_at + (syncs.count + 1) * interval).take(which)
+        return deleted, np.maximum(np.maximum(look, written), written + turn)
 
     def _slowly(
-        self, look: Integers, count: Integers, rows: Integers, item: Integers | None
+        self, syncs: Syncs, runs: Integers, which: Integers = _NONE, item: Integers = _NONE
     ) -> tuple[Integers, Integers, Integers]:
-        """The same where a batch of creations takes time."""
-        item = np.zeros_like(rows) if item is None else item
-        some = count > 0
-        deleted, last = self._sent(look, rows, item, count)
-        now = self._status(last, some)
-        created = np.empty(len(rows), np.int64)
+        """Where a batch of creations takes time: the end, when the bucket is empty then, and the pods' creations."""
+        look, count, empty_at = syncs
+        interval, full, slow_start = self.interval[runs], self.full[runs], self.slow_start[runs]
+        empty_at = empty_at + (count + 1) * interval
+        now = np.maximum(look, empty_at)
+        created = np.empty(len(which), np.int64)
         done, size = 0, 1
         while (count > done).any():
             batch = np.clip(count - done, 0, size)
+            empty_at = np.maximum(empty_at, now - full)
             own = np.flatnonzero((item >= done) & (item < done + size))
-            sent, last = self._sent(now, rows[own], item[own] - done, batch)
-            created[own] = sent + self.slow_start[rows[own]]
-            now = np.where(batch > 0, last + self.slow_start, now)
+            sync = which[own]
+            sent = np.maximum(now[sync], empty_at[sync] + (item[own] - done + 1) * interval[sync])
+            created[own] = sent + slow_start[sync]
+            empty_at = np.where(batch > 0, empty_at + batch * interval, empty_at)
+            now = np.where(batch > 0, np.maximum(now, empty_at) + slow_start, now)
             done, size = done + size, 2 * size
-        return deleted, created, self._status(now, some)
-
-    def _sent(self, now: Integers, rows: Integers, item: Integers, count: Integers) -> tuple[Integers, Integers]:
-        """When each of `count` calls that are made now is sent, and the last of them."""
-        empty_at = np.maximum(self._empty_at, now - self.full)
-        sent = np.maximum(now[rows], empty_at[rows] + (item + 1) * self.interval[rows])
-        self._empty_at = np.where(count > 0, empty_at + count * self.interval, self._empty_at)
-        return sent, np.where(count > 0, np.maximum(now, self._empty_at), now)
-
-    def _status(self, now: Integers, written: Booleans) -> Integers:
-        """When the status has been written, where it is."""
-        empty_at = np.maximum(self._empty_at, now - self.full) + self.interval
-        self._empty_at = np.where(written, empty_at, self._empty_at)
-        return np.where(written, np.maximum(now, empty_at), now)
+        empty_at = np.maximum(empty_at, now - full) + interval
+        return np.maximum(now, empty_at), empty_at, created

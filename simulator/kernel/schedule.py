@@ -16,6 +16,14 @@ INSERTION = 16
 """Up to so many places one is inserted after the other; above, whole blocks are sorted."""
 
 
+def freely(free: Integers, cycles: Integers, reaction: Integers) -> Integers:
+    """`free` [run, place], `cycles` [run, rank] from a deletion to Ready -> deletions [run, rank]."""
+    places = free.shape[1]
+    if places == 1:
+        return one_by_one(free[:, 0], cycles, reaction)
+    return (inserted if places <= INSERTION else sorted_in_blocks)(free, cycles, reaction)
+
+
 def one_by_one(free: Integers, cycles: Integers, reaction: Integers) -> Integers:
     """One place: `free` [run], `cycles` [run, rank] from a deletion to Ready -> deletions [run, rank]."""
     starts = np.empty_like(cycles)
