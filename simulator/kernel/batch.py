@@ -424,7 +424,7 @@ def _seen_at_first_limited(rolls: Rolls) -> Booleans:
     deleted, created, _, _ = play(few, coupled=False)
     following = slice(places, None)
     until = (deleted[:, following] + np.maximum(few.rest[:, following, 0], 1)).min(axis=1)
-    sure = _unbroken(first, rolls.session) & (deleted[:, :places] == rolls.deleted).all(axis=1)
+    sure: Booleans = _unbroken(first, rolls.session) & (deleted[:, :places] == rolls.deleted).all(axis=1)
     sure &= (created[:, :places] == rolls.created).all(axis=1) & (until <= deleted[:, -1])
     first.ready = np.where(probe < np.where(sure, until, -1)[:, None], sooner, first.ready)
     return sure

@@ -78,6 +78,16 @@ def play(rolls: Rolls, coupled: bool) -> Played:
     return _Controller(rolls, coupled).run()
 
 
+class _Made(NamedTuple):
+    """New pods: the run and the number in the sync of each, the pod, its deletion and its creation."""
+
+    runs: Integers
+    item: Integers
+    pods: Integers
+    deleted: Integers
+    created: Integers
+
+
 _IN_STEP = 0.7
 """As long as more than this share of the runs can go on, the others wait for the list to be completed."""
 
@@ -107,7 +117,8 @@ class _Controller:
         self.listed = self.begins.copy()  # the first that is not in the list
         self.free = np.full(runs, self.places)  # places
         self.free_at = rolls.reaction.copy()  # the end of the last sync
-        self.made: list[tuple[Syncs, Integers]] = []  # of the pods that are not in the list; the first of each
+        self.syncs: list[tuple[Syncs, Integers]] = []  # whose pods have not been spelt out, with the first of each
+        self.made: list[_Made] = []  # the pods that are not in the list
         _, up, felix, _, _ = np.moveaxis(rolls.rest, 2, 0)
         after = up + np.maximum(felix, rolls.wait[:, None])
         self.soonest = rolls.latency + after.min(axis=1)
@@ -157,56 +168,63 @@ class _Controller:
         else:
             syncs = Syncs(look, size, look)
             self.free_at = np.maximum(self.free_at, look)
-        self.made.append((syncs, self.next))
+        self.syncs.append((syncs, self.next))
         self.free -= size
         self.next = self.next + size
-        if self.sessions is not None and np.count_nonzero(size):
-            rows, item, pods, deleted, created = self._spelt(self.made[-1:])
-            self.sessions.add(rows, item, *self._birds(rows, pods, deleted, created))
+        if self.sessions is not None:
+            rows, item, pods, deleted, created = self._spell()
+            if len(rows):
+                self.sessions.add(rows, item, *self._birds(rows, pods, deleted, created))
 
-    def _spelt(self, made: list[tuple[Syncs, Integers]]) -> tuple[Integers, Integers, Integers, Integers, Integers]:
-        """The pods of some syncs of all runs: the run and the number in the sync of each, deletions and creations."""
-        count = np.concatenate([syncs.count for syncs, _ in made])
+    def _spell(self) -> _Made:
+        """The pods of the syncs since this was asked the last time."""
+        count = np.concatenate([syncs.deleted for syncs, _ in self.syncs])
         some = count.nonzero()[0]
         count = count.take(some)
-        look, empty_at = (np.concatenate([syncs[field] for syncs, _ in made]).take(some) for field in (0, 2))
-        first = np.concatenate([pods for _, pods in made]).take(some)
+        look = np.concatenate([syncs.look for syncs, _ in self.syncs]).take(some)
+        first = np.concatenate([pods for _, pods in self.syncs]).take(some)
         runs = some % len(self.free)
         which, item = _items(count)
-        pods = first.take(which) + item
         if self.calls:
+            empty_at = np.concatenate([syncs.empty_at for syncs, _ in self.syncs]).take(some)
             deleted, created = self.calls.spelt(Syncs(look, count, empty_at), runs, which, item)
         else:
             deleted = created = look.take(which)
-        return runs.take(which), item, pods, deleted, created
+        self.syncs.clear()
+        self.made.append(_Made(runs.take(which), item, first.take(which) + item, deleted, created))
+        return self.made[-1]
 
     def _decide(self, active: Booleans) -> tuple[Integers, Booleans]:
         """The next look, and whether the list is complete enough to say so."""
         reaction, free_at = self.rolls.reaction, self.free_at
         first = self.flat.take(self.place)
         at_once = (self.free > 0) | (first <= free_at)
-        wake = self._wake(first, ~at_once)
-        following = np.where(at_once, free_at, np.minimum(wake, NEVER - 1 - reaction) + reaction)
+        following = free_at.copy()
+        later = (active & ~at_once).nonzero()[0]
+        if later.size:
+            following[later] = np.minimum(self._wake(later, first), NEVER - 1 - reaction[later]) + reaction[later]
         known = at_once | (first < self.sure)
         if self.sessions is not None:
             self.sessions.hasten(active, following, known)
         return following, known
 
-    def _wake(self, first: Integers, wanted: Booleans) -> Integers:
+    def _wake(self, runs: Integers, first: Integers) -> Integers:
         """Which Ready makes the controller look when `first`, the next one that matters, has just been, or later."""
-        place, wake = self.place, first
-        since = np.where(wanted, first - self.rolls.reaction, NEVER)
+        place, wake = self.place.take(runs), first.take(runs)
+        latest, since = wake, wake - self.rolls.reaction.take(runs)
         while True:
             place = place - len(_AHEAD)
             before = self.flat.take(place + _AHEAD, mode="wrap")  # what is of another run is later, or long ago
-            matters = (before >= since) & (before < first)
+            matters = (before >= since) & (before < latest)
             wake = np.asarray(np.where(matters, before, wake).min(axis=0))
             if not np.count_nonzero(matters[0]):
                 return wake
 
     def _list(self) -> None:
         """Put all pods that have been created into the list, and drop what no look can follow any more."""
-        _, _, pods, deleted, created = self._spelt(self.made)
+        if self.syncs:
+            self._spell()
+        _, _, pods, deleted, created = map(np.concatenate, zip(*self.made, strict=True))
         self.made.clear()
         self.deleted[pods], self.created[pods] = deleted, created
         number = self.next - self.listed
@@ -225,8 +243,9 @@ class _Controller:
         several[rows, old + item] = new.ready
         if self.sessions is not None:
             several = self.sessions.list(several, rows, pods, old + item, new)
-        else:
-            several.sort(axis=1)
+        else:  # two runs that are sorted: a merge is much faster than a sort
+            several[:, old:].sort(axis=1)
+            several.sort(axis=1, kind="stable")
         self.list = np.ascontiguousarray(several[:, : _width(several)])
         self.flat = self.list.reshape(-1)
         self.place = np.arange(0, self.list.size, self.list.shape[1])
@@ -339,7 +358,7 @@ class _Sessions:
         listed = np.zeros_like(several)
         listed[:, : self.listed.shape[1]] = self.listed
         listed[rows, column] = pods
-        order = several.argsort(axis=1)
+        order = several.argsort(axis=1, kind="stable")
         several = np.take_along_axis(several, order, axis=1)
         self.listed = np.take_along_axis(listed, order, axis=1)[:, : _width(several)]
         return several

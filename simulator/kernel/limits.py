@@ -31,10 +31,10 @@ def exceeded_at_once(scenario: Scenario) -> bool:
 
 
 class Syncs(NamedTuple):
-    """Syncs of the controller: when it looks, how many pods it deletes, and since when the bucket is empty."""
+    """Syncs of the controller: when it looks, how many pods it deletes, and when the bucket is empty."""
 
     look: Integers
-    count: Integers
+    deleted: Integers
     empty_at: Integers
 
 
@@ -121,7 +121,7 @@ class Calls:
         deleted = np.maximum(look, empty_at + turn)
         if self.slow:
             return deleted, self._slowly(syncs, runs, which, item)[2]
-        written = (syncs.empty_at + (syncs.count + 1) * interval).take(which)
+        written = (syncs.empty_at + (syncs.deleted + 1) * interval).take(which)
         return deleted, np.maximum(np.maximum(look, written), written + turn)
 
     def _slowly(
