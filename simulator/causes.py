@@ -106,11 +106,13 @@ def goal(trace: Trace, name: str) -> int | None:
     """
     existing = {f"n{index + 1}" for index in trace.existing}
     seen: set[tuple[str, str | None, str]] = set()
-    time = {"complete": trace.complete, "rollout": trace.rollout, "total": windows.total(trace)}[name]
+    time = windows.total(trace) if name == "total" else {"complete": trace.complete, "rollout": trace.rollout}[name]
+    reaching = {what: actor for (actor, what), goals in _DONE.items() if name in goals}
     found = None
     for place, event in enumerate(trace.events):
-        goals = _DONE.get((event.actor, event.event), ())
-        if name not in goals or event[1:] in seen or (event.node is not None and event.node not in existing):
+        if reaching.get(event.event) != event.actor or event[1:] in seen:
+            continue
+        if event.node is not None and event.node not in existing:
             continue
         seen.add(event[1:])  # only the first of its kind counts
         if event.time == time:
@@ -165,14 +167,17 @@ def direct_causes(trace: Trace) -> list[Cause]:
     return [_cause(trace, here) for here in _places(trace)]
 
 
-def stages(waits: Iterable[Wait], start: int, end: int) -> dict[str, int]:
-    """Microseconds of [start, end) that each label holds on a path that covers it."""
+def stages(waits: Iterable[tuple[int, int, str]], start: int, end: int) -> dict[str, int]:
+    """Microseconds of [start, end) that each label holds on a path that covers it; `waits`: begin, end and stage."""
     held: dict[str, int] = {}
-    for wait in waits:
-        length = min(wait.end, end) - max(wait.start, start)
+    for begin, over, stage in waits:
+        length = min(over, end) - max(begin, start)
         if length > 0:
-            held[label(wait.stage)] = held.get(label(wait.stage), 0) + length
-    return held
+            held[stage] = held.get(stage, 0) + length
+    labels: dict[str, int] = {}
+    for stage, length in held.items():
+        labels[label(stage)] = labels.get(label(stage), 0) + length
+    return labels
 
 
 def window(trace: Trace) -> dict[str, int]:
@@ -184,7 +189,17 @@ def window(trace: Trace) -> dict[str, int]:
     start, reached = (0, goal(trace, "rollout")) if rolling else (trace.clear, goal(trace, "complete"))
     if start is None or reached is None:
         return {}
-    return stages(critical_path(trace, reached), start, trace.events[reached].time)
+    return stages(_waits(trace.links, reached), start, trace.events[reached].time)
+
+
+def _waits(links: list[Link], event: int) -> Iterator[tuple[int, int, str]]:
+    """Begin, end and stage of the waits of an event's critical path, the last one first."""
+    link = next(link for link in reversed(links) if link.event == event)
+    while link.cause or link.time:
+        cause = links[link.cause]
+        if cause.time != link.time:
+            yield cause.time, link.time, link.stage
+        link = cause
 
 
 def _places(trace: Trace) -> list[int]:

@@ -8,19 +8,20 @@ is missing. Where a single run takes a turn that the arrays cannot follow, the e
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 
 from simulator import draws
 from simulator.kernel.batch import by_engine, covers, observe
 from simulator.kernel.limits import exceeded_at_once
+from simulator.kernel.memory import keep_freed_memory
 from simulator.kernel.schedule import INSERTION
 from simulator.observations import Runs
 from simulator.profile import Profile
 from simulator.scenario import Scenario
 
-_NODES_AT_ONCE = 15_000
-"""Of all blocks together; 64 runs of a node take some 15 kB."""
+_NODES_AT_ONCE = 25_000
+"""Of all blocks that are worked on in step; 64 runs of a node take some 12 kB."""
 
 __all__ = ["by_engine", "covers", "observe", "simulate"]
 
@@ -40,19 +41,23 @@ def simulate(
     Neither the executor nor the number of its workers changes the result. The scenario must be one that `covers`
     allows.
     """
+    keep_freed_memory()
     wanted = [(number, len(members)) for number, members in draws.blocks(runs) if number * draws.BLOCK >= first]
-    size = _blocks_at_once(scenario)
+    size = 1
+    if _in_step(scenario):
+        size = max(1, min(16, _NODES_AT_ONCE // scenario.cluster.nodes))
+        # It is many small steps, between which threads only wait for the interpreter.
+        executor = None if isinstance(executor, ThreadPoolExecutor) else executor
     chunks = [wanted[begin : begin + size] for begin in range(0, len(wanted), size)]
     chunk = partial(_chunk, profile, scenario, seed, uncertain)
     return map(chunk, chunks) if executor is None else executor.map(chunk, chunks)
 
 
-def _blocks_at_once(scenario: Scenario) -> int:
-    """Blocks that are worked on together: where it goes from pod to pod, as many as a worker has memory for."""
-    nodes, timing = scenario.cluster.nodes, scenario.timing
+def _in_step(scenario: Scenario) -> bool:
+    """Whether it goes from pod to pod, with all runs in step: the more of them, the better."""
+    nodes = scenario.cluster.nodes
     places = scenario.cluster.budget(nodes)
-    in_step = places <= INSERTION or timing["bgp_session"] or timing["bird_threshold"] or exceeded_at_once(scenario)
-    return max(1, min(16, _NODES_AT_ONCE // nodes)) if 1 < places < nodes and in_step else 1
+    return 1 < places < nodes and (places <= 4 * INSERTION or exceeded_at_once(scenario))
 
 
 def _chunk(profile: Profile, scenario: Scenario, seed: int, uncertain: bool, wanted: list[tuple[int, int]]) -> Runs:

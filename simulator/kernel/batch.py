@@ -159,7 +159,7 @@ class _Part:
         self.exact_when_alone = durations.nodes == 2 and at_once == 1 and not in_turn
         self.unready_after = self._unready_after(at_once)
         self.starts, self.made = deleted, created
-        self.waited = np.full(durations.runs, self.limited)  # runs in which calls wait
+        self.waited = np.zeros(durations.runs, bool)  # runs in which calls may wait, and have been seen to
         self.ready = first.ready
         self.foreseen = np.zeros(durations.runs, bool)  # runs in which it is known what the first pods see
         if self.limited:
@@ -288,21 +288,23 @@ class _Part:
 
 def _schedule(parts: list[_Part]) -> None:
     """Deletions and Ready of the pods that have to wait for a place, or for a call."""
-    free = [part for part in parts if not part.limited and part.cycles.shape[1]]
+    parts = [part for part in parts if part.cycles.shape[1]]
+    every = {part: np.arange(part.durations.runs) for part in parts}
+    # With few places young pods often see all sessions.
+    young = [part for part in parts if part.coupled and part.at_once <= schedule.INSERTION]
+    _play([(part, every[part]) for part in young], coupled=True)
+    free = [part for part in parts if not (part.limited or part in young)]
     for part in free:
         if part.coupled:
             _seen_at_first(part)
     _schedule_freely(free)
-    every = [(part, np.arange(part.durations.runs)) for part in free]
-    _play(_seen_later(every), limited=False, coupled=True)
+    _play(_seen_later([(part, every[part]) for part in free]), coupled=True)
+    calling = [(part, every[part]) for part in parts if part.limited and part not in young]
     for part in free:
-        part.waited = part.calls.may_wait(part.ready, part.at_once)
-    calling = [(part, np.flatnonzero(part.waited & (~part.odd | part.limited))) for part in parts]
-    if parts[0].at_once > schedule.INSERTION:
-        _play(calling, limited=True, coupled=False)
-        calling = _seen_later(calling)
-    for coupled in (False, True):
-        _play([(part, rows) for part, rows in calling if part.coupled is coupled], limited=True, coupled=coupled)
+        waits = part.calls.may_wait(part.ready, part.at_once) & ~(part.waited | part.odd)
+        calling.append((part, np.flatnonzero(waits)))
+    _play(calling, coupled=False)
+    _play(_seen_later(calling), coupled=True)
 
 
 def _schedule_freely(parts: list[_Part]) -> None:
@@ -321,8 +323,8 @@ def _schedule_freely(parts: list[_Part]) -> None:
         part.ready = np.concatenate([part.ready, starts[rows] + part.cycles], axis=1)
 
 
-def _play(chosen: list[tuple[_Part, Integers]], *, limited: bool, coupled: bool) -> None:
-    """Some runs of some parts, look after look."""
+def _play(chosen: list[tuple[_Part, Integers]], *, coupled: bool) -> None:
+    """Some runs of some parts, look after look; `coupled`: young pods may see all sessions at any time."""
     chosen = [(part, rows) for part, rows in chosen if rows.size]
     if not chosen:
         return
@@ -353,7 +355,7 @@ def _play(chosen: list[tuple[_Part, Integers]], *, limited: bool, coupled: bool)
         wait=runs(lambda part: part.wait),
         session=runs(lambda part: part.session),
         reaction=runs(lambda part: part.reaction),
-        calls=Calls.joined([part.calls.of_runs(rows) for part, rows in chosen]) if limited else None,
+        calls=Calls.joined([part.calls.of_runs(rows) for part, rows in chosen]),
     )
     foreseen = np.ones(len(rolls.wait), bool)
     if not coupled and any(part.coupled for part, _ in chosen):
@@ -365,7 +367,7 @@ def _play(chosen: list[tuple[_Part, Integers]], *, limited: bool, coupled: bool)
         begin = own.stop
         deleted, created, ready, odd = played
         part.played(rows, Played(deleted[own], created[own], ready[own], odd[own]))
-        part.foreseen[rows] = foreseen[own]
+        part.foreseen[rows], part.waited[rows] = foreseen[own], True
 
 
 def _rest(chosen: list[tuple[_Part, Integers]]) -> npt.NDArray[np.integer]:
@@ -419,7 +421,7 @@ def _seen_at_first_limited(rolls: Rolls) -> Booleans:
     some = slice(0, places + _NEXT)
     period = rolls.period if rolls.period.size == 1 else rolls.period[:, some]
     probe, sooner = _seeing_all(first, period[:, :places], rolls.session)
-    calls = rolls.calls and rolls.calls.of_runs(np.arange(runs))
+    calls = rolls.calls.of_runs(np.arange(runs))
     few = replace(rolls, first=replace(first, ready=sooner), rest=rolls.rest[:, some], period=period, calls=calls)
     deleted, created, _, _ = play(few, coupled=False)
     following = slice(places, None)

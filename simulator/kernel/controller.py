@@ -61,7 +61,7 @@ class Rolls:
     wait: Integers
     session: Integers
     reaction: Integers
-    calls: Calls | None
+    calls: Calls
 
 
 class Played(NamedTuple):
@@ -105,7 +105,7 @@ class _Controller:
     """
 
     def __init__(self, rolls: Rolls, coupled: bool) -> None:
-        self.rolls, self.calls = rolls, rolls.calls
+        self.rolls, self.calls = rolls, None if rolls.calls.endless else rolls.calls
         runs, self.count = rolls.rest.shape[:2]
         self.places = rolls.first.ready.shape[1]
         self.rest = rolls.rest.reshape(runs * self.count, -1)
@@ -231,7 +231,7 @@ class _Controller:
         rows, item = _items(number)
         pods = self.listed.take(rows) + item
         self.listed = self.next.copy()
-        new = self._pods(rows, pods)
+        new = self.pods(rows, pods)
         self.ready[pods] = new.ready
         place = self.place - np.arange(0, self.list.size, self.list.shape[1])
         columns = np.arange(self.list.shape[1])
@@ -242,7 +242,7 @@ class _Controller:
         several[:, :old] = np.where(kept, self.list, NEVER)
         several[rows, old + item] = new.ready
         if self.sessions is not None:
-            several = self.sessions.list(several, rows, pods, old + item, new)
+            several = self.sessions.list(several, rows, pods, old + item)
         else:  # two runs that are sorted: a merge is much faster than a sort
             several[:, old:].sort(axis=1)
             several.sort(axis=1, kind="stable")
@@ -262,7 +262,7 @@ class _Controller:
             down[early], up[early] = rolls.first.down[row, rank], rolls.first.up[row, rank]
         return down, up
 
-    def _pods(self, rows: Integers, pods: Integers) -> Pods:
+    def pods(self, rows: Integers, pods: Integers) -> Pods:
         """The instants of pods that have been replaced; `rows` says which run each of them is of."""
         rolls, first = self.rolls, self.rolls.first
         deleted, created = self.deleted[pods], self.created[pods]
@@ -311,7 +311,6 @@ class _Sessions:
         self.controller, rolls = controller, controller.rolls
         self.session = rolls.session
         runs = len(self.session)
-        self.instants = np.zeros((runs * controller.count, 3), np.int64)  # of each pod: `felix`, `cni` and `zero`
         self.listed = np.zeros((runs, len(_AHEAD)), np.int64)  # the pods in the list
         self.whole = np.full(runs, -1)
         self.until = np.full(runs, NEVER)
@@ -351,10 +350,8 @@ class _Sessions:
         self.until[runs] = np.where(over, NEVER, until)
         self.after[runs] = np.where(over, 0, after)
 
-    def list(self, several: Integers, rows: Integers, pods: Integers, column: Integers, new: Pods) -> Integers:
+    def list(self, several: Integers, rows: Integers, pods: Integers, column: Integers) -> Integers:
         """The list of all instants, in order; `pods` have just come, in the columns named."""
-        for number, instants in enumerate((new.felix, new.cni, new.zero)):
-            self.instants[pods, number] = instants
         listed = np.zeros_like(several)
         listed[:, : self.listed.shape[1]] = self.listed
         listed[rows, column] = pods
@@ -381,7 +378,9 @@ class _Sessions:
         while rows.size:
             whole, until = self.whole[rows], self.until[rows]
             times, pods = control.list[rows], self.listed[rows]
-            felix, cni, zero = np.moveaxis(self.instants[pods], 2, 0)
+            pods = np.where(times < NEVER, pods, control.begins[rows][:, None])
+            of = control.pods(np.repeat(rows, width), pods.reshape(-1))
+            felix, cni, zero = (item.reshape(pods.shape) for item in (of.felix, of.cni, of.zero))
             probe = ceil_grid(zero, control.period(pods), np.maximum(felix, whole[:, None]))
             ready = np.maximum(probe, cni)
             place = (control.place[rows] - rows * width)[:, None]

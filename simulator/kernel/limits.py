@@ -44,6 +44,7 @@ class Calls:
     def __init__(self, interval: Integers, full: Integers, slow_start: Integers) -> None:
         self.interval, self.full, self.slow_start = interval, full, slow_start
         self.slow = bool(slow_start.any())
+        self.endless = not (self.slow or interval.any())  # none ever waits
         self._empty_at = -full
 
     @classmethod

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from simulator.causes import GOALS, Wait, critical_path, goal, graph, label, stages, window
+from simulator.causes import GOALS, critical_path, goal, graph, label, stages, window
 from simulator.engine import run
 from simulator.scenario import Scenario
 from simulator.timing import MICRO
@@ -87,6 +87,11 @@ def test_goals_are_the_instants_of_the_windows(data: Json) -> None:
     assert times["rollout"] == trace.rollout
     assert times["total"] == total(trace)
     held = window(trace)
+    first = 0 if trace.scenario.cluster.rolling else trace.clear
+    reached = goal(trace, "rollout" if trace.scenario.cluster.rolling else "complete")
+    if first is not None and reached is not None:
+        path = [wait[:3] for wait in critical_path(trace, reached)]
+        assert held == stages(path, first, trace.events[reached].time)
     if not trace.scenario.cluster.rolling and trace.complete is not None and trace.clear is not None:
         blocked = scheduling_block(trace)
         assert sum(held.values()) == max(0, trace.complete - trace.clear)
@@ -202,11 +207,7 @@ def test_an_old_pod_that_lost_its_peer() -> None:
 
 
 def test_shares_of_a_part_of_a_path() -> None:
-    waits = [
-        Wait(0, 4, "sandbox", "kubelet", "n1", None),
-        Wait(4, 9, "pull_node", "kubelet", "n1", None),
-        Wait(9, 12, "pull_cni", "kubelet", "n1", None),
-    ]
+    waits = [(0, 4, "sandbox"), (4, 9, "pull_node"), (9, 12, "pull_cni")]
     assert stages(waits, 2, 11) == {"restart of the pod": 2, "image pulls": 7}
     assert stages(waits, 12, 20) == {}
     assert label("fault main_crash") == "faults"
