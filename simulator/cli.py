@@ -106,7 +106,7 @@ def _plan(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         sources = {**wishes.v1_data.sources, **sources}
     try:
         with _Progress() as progress:
-            plan = make_plan(new, old, releases, old_releases, wishes, progress.update)
+            plan = make_plan(new, old, releases, old_releases, wishes, progress.update, so_far=progress.so_far)
     except PlanError as error:
         for finding in error.findings:
             if finding.severity == "error":
@@ -331,6 +331,14 @@ class _Progress:
         if self._task is None:
             self._task = self._bar.add_task(self._what, total=total)
         self._bar.update(self._task, completed=done, total=total)
+
+    def so_far(self, window: str, _: int, p50: float, p90: float) -> None:
+        """What the runs that are done say: a first answer long before the last."""
+        if self._task is not None:
+            from simulator.planning import duration
+            from simulator.report.text import WINDOWS
+
+            self._bar.update(self._task, description=f"{WINDOWS[window]}: {duration(p50)}, P90 {duration(p90)} so far")
 
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:

@@ -475,12 +475,14 @@ def make_plan(
     options: Options | None = None,
     progress: Callable[[int, int], None] | None = None,
     executor: Executor | None = None,
+    so_far: Callable[[str, int, float, float], None] | None = None,
 ) -> Plan:
     """The plan of the upgrade that applying `new` would start.
 
     `old` is the spec as it is today (None: assumed), `releases` the kOps that will apply `new` (None:
     inferred), `old_releases` the one that last applied the old side. `progress` is called with (runs done, runs
-    in all). The kernel's work is done by `executor` (None: by `options.workers` threads). Raises PlanError.
+    in all), `so_far` meanwhile with (the main window's name, runs, P50, P90 of them in seconds). The kernel's work is
+    done by `executor` (None: by `options.workers` threads). Raises PlanError.
     """
     options = options or Options()
     lint = lint_sources(new, old, releases, old_releases)
@@ -522,10 +524,10 @@ def make_plan(
     completing = _completing(cluster, upgrade, before, old_candidates)
     task = _Task(cluster, nodes, largest, candidates, upgrade, completing, lint, options, assumptions)
     if executor is not None:
-        return _Simulation(task, executor, progress).plan()
+        return _Simulation(task, executor, progress, so_far).plan()
     threads = ThreadPoolExecutor(options.workers or os.cpu_count())
     try:
-        return _Simulation(task, threads, progress).plan()
+        return _Simulation(task, threads, progress, so_far).plan()
     finally:
         threads.shutdown(cancel_futures=True)
 
@@ -611,7 +613,13 @@ class _Task:
 class _Simulation:
     """All replications of one plan, and what they say."""
 
-    def __init__(self, task: _Task, executor: Executor, progress: Callable[[int, int], None] | None) -> None:
+    def __init__(
+        self,
+        task: _Task,
+        executor: Executor,
+        progress: Callable[[int, int], None] | None,
+        so_far: Callable[[str, int, float, float], None] | None,
+    ) -> None:
         self.task = task
         self.executor = executor
         try:
@@ -623,7 +631,7 @@ class _Simulation:
         self.engine = kernel.covers(self.scenario)
         self.main = "scheduling_block" if task.upgrade.protocol == V2_TO_V3 else "total"
         self.what_ifs, self.untried = self._affordable()
-        self._progress = progress
+        self._progress, self._so_far = progress, so_far
         self._done = 0
         self._all = 0
         self._block: tuple[int, draws.Block] | None = None  # the last one that a single run was taken from
@@ -740,13 +748,17 @@ class _Simulation:
             return kernel.simulate(profile, scenario, seed, count, first=first, uncertain=uncertain, executor=executor)
         return _by_engine(profile, scenario, seed, first, count, uncertain)
 
-    def _collect(self, band: Iterator[Runs], runs: Observations | None = None) -> Observations:
-        runs = Observations() if runs is None else runs
+    def _collect(self, band: Iterator[Runs], main: Observations | None = None) -> Observations:
+        runs = Observations() if main is None else main
         for part in band:
             runs.extend(part, self.scenario.cluster.rolling)
             self._done += len(part.delay)
             if self._progress is not None:
                 self._progress(self._done, self._all)
+            if main is not None and self._so_far is not None:
+                lengths = sorted(runs.windows[self.main])
+                p50, p90 = (lengths[quantile_rank(len(lengths), share) - 1] for share in (0.5, 0.9))
+                self._so_far(self.main, len(lengths), p50, p90)
         return runs
 
     # --- variants

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -52,6 +54,21 @@ def test_module_and_version() -> None:
     done = python("-m", "simulator", "--version")
     assert (done.returncode, done.stdout) == (0, f"calico-sim {__version__}\n")
     assert python("-m", "simulator").returncode == 2
+
+
+class Terminal(io.StringIO):
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_sees_an_answer_before_the_last_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    err = Terminal()
+    monkeypatch.setattr(sys, "stderr", err)
+    spec = str(ROOT / "fixtures/specs/calico-v2-to-v3.yaml")
+    assert main(["plan", spec, "--kops-version", "1.12.3", "--replications", "200"]) == 0
+    assert re.search(r"no new pod starts: \d+ min.*, P90 .* so far", err.getvalue())
 
 
 @pytest.mark.parametrize("missing", ["numpy", "simpy", "rich"])

@@ -696,6 +696,20 @@ def test_progress_counts_every_run() -> None:
     assert calls == [(done, 30) for done in (6, 12, 18, 24, 30)]
 
 
+def test_the_first_runs_answer_before_the_last() -> None:
+    answers: list[tuple[str, int, float, float]] = []
+    made = make_plan(
+        Source("new.yaml", MODERN.encode()),
+        releases=parse_release("1.30"),
+        options=Options(replications=150),
+        so_far=lambda *answer: answers.append(answer),
+    )
+    assert [(name, runs) for name, runs, *_ in answers] == [("total", 64), ("total", 128), ("total", 150)]
+    total = made.windows["total"].summary
+    assert answers[-1][2:] == (total.p50, total.p90)
+    assert answers[0][2:] != answers[-1][2:]
+
+
 def test_uncertain_medians_widen_the_plan() -> None:
     made = plan(MIGRATION, runs=200)
     block = made.windows["scheduling_block"]
