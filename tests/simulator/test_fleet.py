@@ -144,17 +144,21 @@ def test_a_row_of_the_table(tmp_path: Path) -> None:
 
 
 def test_parquet(place: Path, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
     path = tmp_path / "out.parquet"
-    arguments = ["fleet", str(place / "deep"), "--output", str(path), "--replications", "8", "--workers", "1"]
-    try:
-        from pyarrow import parquet
-    except ModuleNotFoundError:
-        assert main(arguments) == 2
-        assert not path.exists()
-        return
-    assert main(arguments) == 0
+    assert main(["fleet", str(place / "deep"), "--output", str(path), "--replications", "8", "--workers", "1"]) == 0
     rows = parquet.read_table(path).to_pylist()
     assert rows == [flat(json.loads(line)) for line in (tmp_path / "out.parquet.jsonl").read_text().splitlines()]
+
+
+def test_without_pyarrow_there_is_no_parquet(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    path = tmp_path / "out.parquet"
+    assert main(["fleet", str(place / "deep"), "--output", str(path)]) == 2
+    assert "pip install 'calico-lint[parquet]'" in capsys.readouterr().err
+    assert not list(tmp_path.glob("out*"))
 
 
 # --- workers that die ---------------------------------------------------------------------------------------
