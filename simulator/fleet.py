@@ -199,7 +199,9 @@ class Output:
             try:
                 import pyarrow  # noqa: F401
             except ModuleNotFoundError:
-                raise FleetError(f"{path}: Parquet needs pyarrow: pip install 'calico-lint[parquet]', or use FILE.jsonl") from None
+                raise FleetError(
+                    f"{path}: Parquet needs pyarrow: pip install 'calico-lint[parquet]', or use FILE.jsonl"
+                ) from None
         self.path = Path(f"{path}.jsonl") if self.table is not None else Path(path)
 
     def resume(self, tasks: Sequence[Task]) -> list[Json]:
