@@ -13,6 +13,7 @@ from functools import partial
 
 from simulator import draws
 from simulator.kernel.batch import by_engine, covers, observe
+from simulator.kernel.failing import of_pods
 from simulator.kernel.limits import exceeded_at_once
 from simulator.kernel.schedule import INSERTION
 from simulator.observations import Runs
@@ -50,9 +51,12 @@ def simulate(
 def _blocks_at_once(scenario: Scenario) -> int:
     """Blocks that are worked on together: where it goes from pod to pod, as many as a worker has memory for."""
     nodes, timing = scenario.cluster.nodes, scenario.timing
-    places = scenario.cluster.budget(nodes)
+    places = min(scenario.cluster.budget(nodes), nodes)
+    together = max(1, min(16, _NODES_AT_ONCE // nodes))
+    if of_pods(scenario) is not None:
+        return together
     in_step = places <= INSERTION or timing["bgp_session"] or timing["bird_threshold"] or exceeded_at_once(scenario)
-    return max(1, min(16, _NODES_AT_ONCE // nodes)) if 1 < places < nodes and in_step else 1
+    return together if 1 < places < nodes and in_step else 1
 
 
 def _chunk(profile: Profile, scenario: Scenario, seed: int, uncertain: bool, wanted: list[tuple[int, int]]) -> Runs:

@@ -62,7 +62,8 @@ def observe(scenario: Scenario, blocks: Iterable[Block]) -> Runs:
     longer than one. Each is drawn, or whatever else makes it, when its turn comes.
     """
     if failing.of_pods(scenario) is not None:
-        return Runs.joined([_one_by_one(scenario, block) for block in blocks])
+        block = failing.joined(list(blocks))
+        return _completed(scenario, block, *failing.observe(scenario, block))
     parts = [_Part(scenario, block) for block in blocks]
     _schedule(parts)
     return Runs.joined([part.observe() for part in parts])
@@ -71,11 +72,6 @@ def observe(scenario: Scenario, blocks: Iterable[Block]) -> Runs:
 def by_engine(scenario: Scenario, block: Block, index: int) -> Runs:
     """The same of a single run, from the engine."""
     return Runs.of(run(replication(scenario, block, index)))
-
-
-def _one_by_one(scenario: Scenario, block: Block) -> Runs:
-    """The runs of a block in which something happens to single pods."""
-    return _completed(scenario, block, *failing.observe(scenario, block))
 
 
 def _completed(scenario: Scenario, block: Block, runs: Runs, odd: Booleans) -> Runs:

@@ -124,6 +124,18 @@ class Attempt:
             getattr(self, name)[rows] = getattr(other, name)
 
 
+def joined(blocks: list[Block]) -> Block:
+    """The runs of some blocks of a plan as if they were one, so that all take each turn together."""
+    first = blocks[0]
+    if len(blocks) == 1:
+        return first
+    return Block(
+        {name: np.concatenate([block.timing[name] for block in blocks]) for name in first.timing},
+        {name: np.concatenate([block.per_node[name] for block in blocks], axis=1) for name in first.per_node},
+        np.concatenate([block.order for block in blocks]),
+    )
+
+
 def observe(scenario: Scenario, block: Block) -> tuple[Runs, Booleans]:
     """What a plan keeps of the runs of a block, and the runs that only the engine can do."""
     return Roll(Durations(scenario, block)).run()
@@ -539,14 +551,21 @@ class Roll:
         )
 
     def _block(self, spans: list[Span], opened: Integers, last: Integers) -> np.ndarray:
-        """The time with v1 Ready false and the datastore closed, in seconds."""
-        length = np.zeros(self.count, np.int64)
-        for runs, start, end in spans:
-            begun = start <= last[runs]
-            until = np.minimum(np.where(end > last[runs], NEVER, end), opened[runs])
-            lasted = np.where(until >= NEVER, NEVER, np.maximum(until - start, 0))
-            length[runs] = np.minimum(length[runs] + np.where(begun, lasted, 0), NEVER)
-        return _length(length)
+        """The time with v1 Ready false and the datastore closed, in seconds.
+
+        Added up as `windows.flat` does, interval after interval, those that touch joined.
+        """
+        length = np.zeros(self.count)
+        begin, end = np.zeros(self.count, np.int64), np.zeros(self.count, np.int64)
+        for runs, start, until in spans:
+            until = np.minimum(np.where(until > last[runs], NEVER, until), opened[runs])
+            some = (start <= last[runs]) & (start < until)
+            runs, start, until = runs[some], start[some], until[some]
+            apart = start != end[runs]
+            length[runs] += np.where(apart, _length(end[runs] - begin[runs]), 0)
+            begin[runs] = np.where(apart, start, begin[runs])
+            end[runs] = until
+        return length + np.where(end >= NEVER, np.inf, _length(end - begin))
 
 
 def _capped(time: Integers) -> Integers:
