@@ -13,6 +13,7 @@ from functools import partial
 
 from simulator import draws
 from simulator.kernel.batch import by_engine, covers, observe
+from simulator.kernel.failing import of_pods
 from simulator.kernel.limits import exceeded_at_once
 from simulator.kernel.memory import keep_freed_memory
 from simulator.kernel.schedule import INSERTION
@@ -55,6 +56,8 @@ def simulate(
 
 def _in_step(scenario: Scenario) -> bool:
     """Whether it goes from pod to pod, with all runs in step: the more of them, the better."""
+    if of_pods(scenario) is not None:
+        return True
     nodes = scenario.cluster.nodes
     places = scenario.cluster.budget(nodes)
     return 1 < places < nodes and (places <= 4 * INSERTION or exceeded_at_once(scenario))

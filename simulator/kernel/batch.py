@@ -21,14 +21,6 @@ from simulator.timing import MICRO
 
 Booleans = npt.NDArray[np.bool_]
 
-_COVERED_FAULTS = (
-    "controllers_unschedulable",
-    "job_unschedulable",
-    "complete_fails",
-    "expected_image_mismatch",
-)
-
-
 _SHORTEST_ROLL = 60 * MICRO
 """What takes less is over before a roll is."""
 
@@ -44,25 +36,17 @@ def covers(scenario: Scenario) -> str | None:
         return "the update strategy is OnDelete"
     if scenario.typha is not None and scenario.typha.away:
         return "all of Typha is away for a time"
-    if scenario.operator:
-        return f"the operator acts ({scenario.operator[0].kind})"
     at_once = min(cluster.budget(cluster.nodes), cluster.nodes)
     limited = limits.exceeded_at_once(scenario)
-    several = at_once > 1
+    if (what := failing.of_pods(scenario)) is not None:
+        if at_once > 1:
+            return f"{what}, with several nodes at once"
+        if limited:
+            return f"{what}, while calls of the DaemonSet controller wait"
     if limited and at_once == cluster.nodes > 1:
         return "calls of the DaemonSet controller wait (API server's limit), and all pods are to be replaced at once"
     if cluster.nodes - at_once == 1 and at_once > 1 and _soon_unready(scenario):
         return "one pod is left with all its BGP peers away, and gets unready"
-    for fault in scenario.faults:
-        if fault.kind == "node_not_ready" and (fault != failing.off_at_first(scenario) or fault.start):
-            return "a node goes off on the way, or more than one"
-        if fault.kind in failing.KINDS:
-            if several and fault.image != "controllers":
-                return f"fault {fault.kind}, with several nodes at once"
-            if limited and fault.image != "controllers":
-                return f"fault {fault.kind}, while calls of the DaemonSet controller wait"
-        elif fault.kind not in _COVERED_FAULTS:
-            return f"fault {fault.kind}"
     return None
 
 
@@ -77,6 +61,9 @@ def observe(scenario: Scenario, blocks: Iterable[Block]) -> Runs:
     With few places the work goes from pod to pod, with all runs in step, so that several blocks at once take little
     longer than one. Each is drawn, or whatever else makes it, when its turn comes.
     """
+    if failing.of_pods(scenario) is not None:
+        block = failing.joined(list(blocks))
+        return _completed(scenario, block, *failing.observe(scenario, block))
     parts = [_Part(scenario, block) for block in blocks]
     _schedule(parts)
     return Runs.joined([part.observe() for part in parts])
@@ -85,6 +72,13 @@ def observe(scenario: Scenario, blocks: Iterable[Block]) -> Runs:
 def by_engine(scenario: Scenario, block: Block, index: int) -> Runs:
     """The same of a single run, from the engine."""
     return Runs.of(run(replication(scenario, block, index)))
+
+
+def _completed(scenario: Scenario, block: Block, runs: Runs, odd: Booleans) -> Runs:
+    """The runs, with those from the engine that only it can do."""
+    for index in np.flatnonzero(odd).tolist():
+        runs.replace(index, by_engine(scenario, block, index))
+    return runs
 
 
 class _Part:
@@ -97,7 +91,7 @@ class _Part:
 
     def __init__(self, scenario: Scenario, block: Block) -> None:
         self.block = block
-        self.durations = durations = Durations(scenario, failing.in_turn(scenario, block))
+        self.durations = durations = Durations(scenario, block)
         self.life = life = PodLife(durations)
         ordered, cluster = durations.ordered, durations.cluster
         self.reaction = cluster("controller_reaction")
@@ -155,8 +149,7 @@ class _Part:
             self.odd |= (cycles <= self.reaction).any(axis=0) | (life.up <= 0).any(axis=0)
         self.cycles = ordered(cycles, self.later)
         self.odd |= self._probed_at_start()
-        in_turn = any(fault.kind in failing.KINDS and fault.image != "controllers" for fault in scenario.faults)
-        self.exact_when_alone = durations.nodes == 2 and at_once == 1 and not in_turn
+        self.exact_when_alone = durations.nodes == 2 and at_once == 1
         self.unready_after = self._unready_after(at_once)
         self.starts, self.made = deleted, created
         self.waited = np.zeros(durations.runs, bool)  # runs in which calls may wait, and have been seen to
@@ -168,21 +161,6 @@ class _Part:
             if durations.nodes == at_once > 1:
                 self.odd |= limited
         self.killed = deleted + own("kill")
-        if in_turn:
-            self._roll_in_turn()
-
-    def _roll_in_turn(self) -> None:
-        """All pods are known at once, one after the other; there are no others."""
-        rolled = failing.roll(self.durations)
-        self.migration, self.main = rolled.migration, rolled.main
-        self.first.up, self.first.cni, self.first.ready = rolled.up, rolled.cni, rolled.ready
-        self.odd |= self.calls.exceeded_at_once(self.at_once)
-        self.limited, self.waited = False, np.zeros_like(self.odd)
-        self.starts = self.made = rolled.starts
-        self.ready, self.cycles = rolled.ready, self.cycles[:, :0]
-        self.now, self.coupled, self.killed = slice(None), False, rolled.killed
-        if (off := failing.off_at_first(self.durations.scenario)) and off.until is not None:
-            self.odd |= off.until <= self.reaction  # it is back before it is missed
 
     def rest(self, rows: Integers, out: npt.NDArray[np.integer]) -> None:
         """Put the durations of all pods of some runs [run, rank, field] into `out`, as `controller.FIELDS` has them."""
@@ -281,9 +259,7 @@ class _Part:
         if self.exact_when_alone:
             self.odd |= self._unready_when_alone()
         runs = _observe(self, rollout)
-        for index in np.flatnonzero(self.odd).tolist():
-            runs.replace(index, by_engine(self.durations.scenario, self.block, index))
-        return runs
+        return _completed(self.durations.scenario, self.block, runs, self.odd)
 
 
 def _schedule(parts: list[_Part]) -> None:

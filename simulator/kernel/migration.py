@@ -6,6 +6,7 @@ init containers race for the lock. Everything here follows from when they start.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -126,33 +127,79 @@ def controllers(durations: Durations, version: Integers) -> Controllers:
     init = init_end = np.maximum(down, schedulable) + cluster("sandbox")
     if not scenario.cluster.rolling:
         init = pulled(init, cluster("pull_upgrade"), "upgrade", faults, ladder)
-        asked = init + cluster("needed")
-        init_end = np.where(
-            (version >= NEVER) | (init >= NEVER),
-            NEVER,
-            ceil_grid(asked, cluster("script_poll") + cluster("needed"), version),
-        )
+        init_end = _needed(durations, faults, init, version)
     started = pulled(init_end, cluster("pull_controllers"), "controllers", faults, ladder)
     sync = np.where((init_end >= NEVER) | (started >= NEVER), NEVER, started + cluster("controllers_sync"))
     return Controllers(down, init, init_end, sync)
 
 
-def complete(durations: Durations, rollout: Integers) -> Integers:
-    """When the Job opens the datastore (R18-R20); NEVER: not at all."""
+def _needed(durations: Durations, faults: Faults, init: Integers, version: Integers) -> Integers:
+    """When kube-controllers' init container, which starts at `init`, is done: it asks until `needed` says no (R17)."""
+    cluster, ladder = durations.cluster, np.array(durations.scenario.crash_ladder)
+    turn, reset = cluster("script_poll") + cluster("needed"), cluster("crash_reset")
+    started, steps = np.minimum(init, NEVER), np.zeros(durations.runs, np.int64)
+    while True:
+        asked = started + cluster("needed")
+        done = np.where((version >= NEVER) | (started >= NEVER), NEVER, ceil_grid(asked, turn, version))
+        failed = np.full(durations.runs, NEVER)
+        for fault in faults.of("needed_error"):
+            first = ceil_grid(asked, turn, np.full(durations.runs, fault.start))
+            inside = (started < NEVER) & (first < (NEVER if fault.until is None else fault.until))
+            failed = np.where(inside, np.minimum(failed, first), failed)
+        fails = (failed <= done) & (failed < NEVER)
+        if not fails.any():
+            return done
+        steps = np.where(fails & (failed - started > reset), 0, steps)
+        again = failed + ladder[np.minimum(steps, len(ladder) - 1)]
+        steps += fails
+        for fault in faults.of("needed_error"):
+            if fault.until is None:  # it goes on like this
+                again = np.where(again >= fault.start, NEVER, again)
+        started = np.where(fails, again, started)
+
+
+Pauses = Sequence[tuple[Integers, Integers]]
+"""Times [from, until) of each run in which the rollout is not finished any more; they do not overlap, in order."""
+
+
+def complete(durations: Durations, rollout: Integers, pauses: Pauses = ()) -> Integers:
+    """When the datastore is opened, by the Job (R18-R20) or by hand; NEVER: not at all."""
+    actions = sorted(durations.scenario.operator, key=lambda action: action.at)
+    mismatch = bool(Faults(durations.scenario.faults).of("expected_image_mismatch"))
+    never = np.full(durations.runs, NEVER)
+    opened = never if mismatch else _by_job(durations, 0, rollout, pauses)
+    for action in actions:
+        if action.kind == "recreate_job":
+            opened = np.where(opened < action.at, opened, _by_job(durations, action.at, rollout, pauses))
+    by_hand = min((action.at for action in actions if action.kind == "complete"), default=NEVER)
+    return np.minimum(opened, by_hand)
+
+
+def _by_job(durations: Durations, created: int, rollout: Integers, pauses: Pauses) -> Integers:
+    """The same by a Job that is created then."""
     scenario, cluster = durations.scenario, durations.cluster
     faults = Faults(scenario.faults)
     schedulable = faults.over("job_unschedulable")
-    if schedulable is None or faults.of("expected_image_mismatch"):
+    if schedulable is None:
         return np.full(durations.runs, NEVER)
     pull = np.minimum(cluster("pull_upgrade"), cluster("job_ready"))
-    script = pulled(schedulable + cluster("job_ready") - pull, pull, "upgrade", faults, scenario.image_ladder)
-    opened = np.maximum(script, rollout)
+    begin = max(created, schedulable) + cluster("job_ready") - pull
+    script = pulled(begin, pull, "upgrade", faults, scenario.image_ladder)
     if not faults.of("complete_fails"):
+        opened = _rolled_out(script, rollout, pauses)
         return np.where(opened >= NEVER, NEVER, opened + cluster("complete"))
-    return _retried(durations, faults, script, rollout)
+    return _retried(durations, faults, script, rollout, pauses)
 
 
-def _retried(durations: Durations, faults: Faults, script: Integers, rollout: Integers) -> Integers:
+def _rolled_out(since: Integers, rollout: Integers, pauses: Pauses) -> Integers:
+    """When the script, which looks from `since` on, sees the rollout finished (R18)."""
+    seen = np.maximum(since, rollout)
+    for begin, end in pauses:
+        seen = np.where((seen >= begin) & (seen < end), end, seen)
+    return seen
+
+
+def _retried(durations: Durations, faults: Faults, script: Integers, rollout: Integers, pauses: Pauses) -> Integers:
     """`complete` fails for some time: the tries of a run, and the restarts of the Job's pod."""
     scenario, cluster = durations.scenario, durations.cluster
     limit = NEVER
@@ -174,7 +221,8 @@ def _retried(durations: Durations, faults: Faults, script: Integers, rollout: In
     steps = np.zeros(durations.runs, np.int64)  # how far up the ladder
     restarts = 0
     while running.any():
-        begin = np.maximum(started, rollout)
+        begin = _rolled_out(started, rollout, pauses)
+        running &= begin < NEVER
         now, failed = begin.copy(), np.zeros(durations.runs, bool)
         trying = running & failing(now)
         while trying.any():
