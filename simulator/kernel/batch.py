@@ -13,6 +13,7 @@ from simulator.engine import run
 from simulator.kernel import failing, limits, schedule
 from simulator.kernel.controller import FIELDS, Played, Pods, Rolls, play
 from simulator.kernel.durations import NEVER, Durations, PodLife, ceil_grid, narrow
+from simulator.kernel.kubelet import Kubelet, Started
 from simulator.kernel.limits import Calls
 from simulator.kernel.migration import Migration, complete, controllers, migrate
 from simulator.observations import Runs
@@ -39,8 +40,10 @@ def covers(scenario: Scenario) -> str | None:
     at_once = min(cluster.budget(cluster.nodes), cluster.nodes)
     limited = limits.exceeded_at_once(scenario)
     if (what := failing.of_pods(scenario)) is not None:
-        if at_once > 1:
-            return f"{what}, with several nodes at once"
+        if at_once > 1 and (why := failing.with_several(scenario)) is not None:
+            return f"{why}, with several nodes at once"
+        if at_once == cluster.nodes > 1:
+            return f"{what}, with all nodes at once"
         if limited:
             return f"{what}, while calls of the DaemonSet controller wait"
     if limited and at_once == cluster.nodes > 1:
@@ -61,7 +64,8 @@ def observe(scenario: Scenario, blocks: Iterable[Block]) -> Runs:
     With few places the work goes from pod to pod, with all runs in step, so that several blocks at once take little
     longer than one. Each is drawn, or whatever else makes it, when its turn comes.
     """
-    if failing.of_pods(scenario) is not None:
+    one_by_one = scenario.cluster.budget(scenario.cluster.nodes) == 1 or scenario.cluster.nodes == 1
+    if one_by_one and failing.of_pods(scenario) is not None:
         block = failing.joined(list(blocks))
         return _completed(scenario, block, *failing.observe(scenario, block))
     parts = [_Part(scenario, block) for block in blocks]
@@ -91,13 +95,13 @@ class _Part:
 
     def __init__(self, scenario: Scenario, block: Block) -> None:
         self.block = block
-        self.durations = durations = Durations(scenario, block)
+        at_once = min(scenario.cluster.budget(scenario.cluster.nodes), scenario.cluster.nodes)
+        self.durations = durations = Durations(scenario, failing.in_turn(scenario, block, at_once))
         self.life = life = PodLife(durations)
         ordered, cluster = durations.ordered, durations.cluster
         self.reaction = cluster("controller_reaction")
         self.session = cluster("bgp_session")
         self.threshold = cluster("bird_threshold")
-        at_once = min(scenario.cluster.budget(durations.nodes), durations.nodes)
         self.at_once = at_once
         self.now, self.later = slice(0, at_once), slice(at_once, None)
 
@@ -114,21 +118,31 @@ class _Part:
             return ordered(durations.node(name), self.now)
 
         self.migration: Migration | None = None
-        begin = np.maximum(deleted + own("kill"), created + cluster("scheduler_latency")[:, None])
-        if life.rolling:
+        self.killed, seen = deleted + own("kill"), created + cluster("scheduler_latency")[:, None]
+        for node, until in failing.off_at_first(scenario).items():
+            hit = durations.order[:, self.now] == node
+            self.killed, seen = np.where(hit, 0, self.killed), np.where(hit, np.maximum(seen, until), seen)
+        begin = np.maximum(self.killed, seen)
+        # Where single pods fail, how long they take depends on when they begin.
+        self.kubelet = None if failing.of_pods(scenario) is None else Kubelet(durations)
+        if self.kubelet is not None:
+            main, cni = self._first_started(self.kubelet, begin)
+        elif life.rolling:
             main = begin + ordered(life.begun, self.now)
+            cni = main
         else:
             self.migration = migrate(durations, begin + own("sandbox") + own("pull_upgrade"), self.now)
             main = self.migration.done + own("pull_node")
+            cni = main + own("pull_cni")
         self.main = self.first_main = main
         self.first_up = up = main + own("services")
         self.period = narrow(own("readiness_period"))
         self.first = first = Pods(
-            down=deleted + np.maximum(own("kill"), 1),
+            down=np.maximum(self.killed, deleted + 1),
             up=up,
             felix=up + ordered(life.felix_after, self.now),
-            cni=up if life.rolling else main + own("pull_cni"),
-            zero=created + cluster("scheduler_latency")[:, None] + own("probe_offset"),
+            cni=cni,
+            zero=seen + own("probe_offset"),
             ready=up,
         )
         self.odd: Booleans = np.logical_or.reduce(up <= deleted, axis=1)
@@ -160,7 +174,57 @@ class _Part:
             self.odd |= ((begun + life.latency <= 0) | (begun + life.felix_after <= self.reaction)).any(axis=0)
             if durations.nodes == at_once > 1:
                 self.odd |= limited
-        self.killed = deleted + own("kill")
+        if self.kubelet is not None:
+            first.ready = self.ready = np.minimum(first.ready, NEVER)
+            for until in failing.off_at_first(scenario).values():  # it is back before it is missed
+                self.odd |= until <= self.reaction
+
+    def _first_started(self, kubelet: Kubelet, begin: Integers) -> tuple[Integers, Integers]:
+        """(calico-node that lives, install-cni) [run, rank] of the first pods, where single pods fail."""
+        runs = np.arange(len(begin)).repeat(begin.shape[1])
+        nodes = self.durations.order[:, self.now].ravel()
+
+        def started(done: Integers) -> Started:
+            return kubelet.started(np.minimum(done, NEVER).ravel(), nodes, runs)
+
+        if self.life.rolling:
+            answer = kubelet.rolled(begin.ravel(), nodes, runs)
+        else:
+            init = kubelet.init(begin.ravel(), nodes, runs).reshape(begin.shape)
+            self.migration = migrate(
+                self.durations, init, self.now, lambda done: started(done).main.reshape(begin.shape)
+            )
+            self.migration.clear = np.minimum(self.migration.clear, NEVER)
+            self.migration.version = np.minimum(self.migration.version, NEVER)
+            answer = started(self.migration.done)
+        return answer.main.reshape(begin.shape), answer.cni.reshape(begin.shape)
+
+    def started(self, runs: Integers, ranks: Integers, begin: Integers) -> Started:
+        """What becomes of pods behind the first ones that begin then."""
+        assert self.kubelet is not None
+        nodes = self.durations.order[runs, ranks]
+        if self.life.rolling:
+            return self.kubelet.rolled(begin, nodes, runs)
+        done = self.kubelet.init(begin, nodes, runs) + self.kubelet.own("needed", nodes, runs)
+        return self.kubelet.started(np.minimum(done, NEVER), nodes, runs)
+
+    def up(self, started: Started, runs: Integers, ranks: Integers) -> Integers:
+        """When Felix and BIRD of such pods are up."""
+        assert self.kubelet is not None
+        services = self.kubelet.own("services", self.durations.order[runs, ranks], runs)
+        up: Integers = np.minimum(started.main + services, NEVER)
+        return up
+
+    def _spell_out(self) -> None:
+        """Instants of all pods, where they do not follow from the deletions and the durations alone."""
+        durations, shape = self.durations, self.starts.shape
+        runs, ranks = (numbers.ravel() for numbers in np.indices(shape))
+        killed = self.starts + durations.ordered(self.life.kill)
+        begin = np.maximum(killed, self.made + durations.cluster("scheduler_latency")[:, None])
+        started = self.started(runs, ranks, np.minimum(begin, NEVER).ravel())
+        up, main = self.up(started, runs, ranks).reshape(shape), started.main.reshape(shape)
+        killed[:, self.now], main[:, self.now], up[:, self.now] = self.killed, self.first_main, self.first_up
+        self.killed, self.main, self.first.up, self.now = killed, main, up, slice(None)
 
     def rest(self, rows: Integers, out: npt.NDArray[np.integer]) -> None:
         """Put the durations of all pods of some runs [run, rank, field] into `out`, as `controller.FIELDS` has them."""
@@ -184,7 +248,9 @@ class _Part:
 
     def settle(self) -> None:
         """The instants of the first pods as they are, when all have been scheduled: some may have waited longer."""
-        if self.made is self.starts:
+        if self.kubelet is not None:
+            self._spell_out()
+        if self.made is self.starts or self.kubelet is not None:
             return
         durations, now = self.durations, self.now
         starts, made = self.starts[:, now], self.made[:, now]
@@ -267,15 +333,15 @@ def _schedule(parts: list[_Part]) -> None:
     parts = [part for part in parts if part.cycles.shape[1]]
     every = {part: np.arange(part.durations.runs) for part in parts}
     # With few places young pods often see all sessions.
-    young = [part for part in parts if part.coupled and part.at_once <= schedule.INSERTION]
+    young = [part for part in parts if part.coupled and (part.at_once <= schedule.INSERTION or part.kubelet)]
     _play([(part, every[part]) for part in young], coupled=True)
-    free = [part for part in parts if not (part.limited or part in young)]
+    free = [part for part in parts if not (part.limited or part.kubelet or part in young)]
     for part in free:
         if part.coupled:
             _seen_at_first(part)
     _schedule_freely(free)
     _play(_seen_later([(part, every[part]) for part in free]), coupled=True)
-    calling = [(part, every[part]) for part in parts if part.limited and part not in young]
+    calling = [(part, every[part]) for part in parts if (part.limited or part.kubelet) and part not in young]
     for part in free:
         waits = part.calls.may_wait(part.ready, part.at_once) & ~(part.waited | part.odd)
         calling.append((part, np.flatnonzero(waits)))
@@ -332,6 +398,7 @@ def _play(chosen: list[tuple[_Part, Integers]], *, coupled: bool) -> None:
         session=runs(lambda part: part.session),
         reaction=runs(lambda part: part.reaction),
         calls=Calls.joined([part.calls.of_runs(rows) for part, rows in chosen]),
+        started=None if chosen[0][0].kubelet is None else _started(chosen),
     )
     foreseen = np.ones(len(rolls.wait), bool)
     if not coupled and any(part.coupled for part, _ in chosen):
@@ -344,6 +411,25 @@ def _play(chosen: list[tuple[_Part, Integers]], *, coupled: bool) -> None:
         deleted, created, ready, odd = played
         part.played(rows, Played(deleted[own], created[own], ready[own], odd[own]))
         part.foreseen[rows], part.waited[rows] = foreseen[own], True
+
+
+def _started(
+    chosen: list[tuple[_Part, Integers]],
+) -> Callable[[Integers, Integers, Integers], tuple[Integers, Integers]]:
+    """`Rolls.started` of some runs of some parts."""
+    part_of = np.concatenate([np.full(len(rows), number) for number, (_, rows) in enumerate(chosen)])
+    run_of = np.concatenate([rows for _, rows in chosen])
+
+    def started(rows: Integers, ranks: Integers, begin: Integers) -> tuple[Integers, Integers]:
+        up, cni = np.empty_like(begin), np.empty_like(begin)
+        for number, (part, _) in enumerate(chosen):
+            own = np.flatnonzero(part_of[rows] == number)
+            runs = run_of[rows[own]]
+            answer = part.started(runs, ranks[own], begin[own])
+            up[own], cni[own] = part.up(answer, runs, ranks[own]), answer.cni
+        return up, cni
+
+    return started
 
 
 def _rest(chosen: list[tuple[_Part, Integers]]) -> npt.NDArray[np.integer]:

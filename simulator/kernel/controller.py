@@ -9,6 +9,7 @@ are Established from `whole` on, `bgp_session` after the newest BIRD came up, un
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -62,6 +63,8 @@ class Rolls:
     session: Integers
     reaction: Integers
     calls: Calls
+    started: Callable[[Integers, Integers, Integers], tuple[Integers, Integers]] | None = None
+    """From (run, rank, instant) of pods that begin to `up` and `cni`, where more than their durations decides."""
 
 
 class Played(NamedTuple):
@@ -256,7 +259,11 @@ class _Controller:
         rolls = self.rolls
         kill, up = self.rest[pods, :2].T
         down = deleted + np.maximum(kill, 1)
-        up = up + np.maximum(deleted + kill, created + rolls.latency.take(rows))
+        begin = np.maximum(deleted + kill, created + rolls.latency.take(rows))
+        if rolls.started is None:
+            up = begin + up
+        else:
+            up, _ = rolls.started(rows, pods - self.begins.take(rows), begin)
         early, row, rank = self._early(rows, pods, deleted, created)
         if early.size:
             down[early], up[early] = rolls.first.down[row, rank], rolls.first.up[row, rank]
@@ -267,10 +274,15 @@ class _Controller:
         rolls, first = self.rolls, self.rolls.first
         deleted, created = self.deleted[pods], self.created[pods]
         kill, up, felix, cni, zero = self.rest[pods].T
-        up = up + np.maximum(deleted + kill, created + rolls.latency[rows])
-        new = Pods(deleted + np.maximum(kill, 1), up, up + felix, up + cni, created + zero, up)
+        begin = np.maximum(deleted + kill, created + rolls.latency[rows])
+        if rolls.started is None:
+            up = begin + up
+            cni = up + cni
+        else:
+            up, cni = rolls.started(rows, pods - self.begins[rows], begin)
+        new = Pods(deleted + np.maximum(kill, 1), up, up + felix, cni, created + zero, up)
         able = np.maximum(new.felix, up + rolls.wait[rows])
-        new.ready = np.maximum(ceil_grid(new.zero, self.period(pods), able), new.cni)
+        new.ready = np.minimum(np.maximum(ceil_grid(new.zero, self.period(pods), able), new.cni), NEVER)
         early, row, rank = self._early(rows, pods, deleted, created)
         if early.size:
             for name in ("down", "up", "felix", "cni", "zero", "ready"):

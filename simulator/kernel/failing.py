@@ -8,7 +8,7 @@ written, when init containers race for the lock, is `locks.Locks`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,8 @@ _KINDS = (
 )
 """Faults of single pods."""
 
+_WITH_SEVERAL = ("image_unpullable", "main_crash", "node_not_ready")
+
 IMAGES = ("upgrade", "node", "cni")
 
 
@@ -45,6 +47,38 @@ def of_pods(scenario: Scenario) -> str | None:
         if fault.kind in _KINDS and fault.image != "controllers":
             return f"fault {fault.kind}"
     return None
+
+
+def with_several(scenario: Scenario) -> str | None:
+    """Why this cannot be worked off with several nodes at once, if that is so: `controller` does that, pod by pod."""
+    if scenario.operator:
+        return f"the operator acts ({scenario.operator[0].kind})"
+    off = [fault for fault in scenario.faults if fault.kind == "node_not_ready" and fault.until != fault.start]
+    if any(fault.start for fault in off) or len({fault.node for fault in off}) < len(off):
+        return "a node goes off on the way"
+    if len(off) > scenario.cluster.budget(scenario.cluster.nodes):
+        return "more nodes are off than may be replaced"
+    other = [fault.kind for fault in scenario.faults if fault.kind in _KINDS and fault.kind not in _WITH_SEVERAL]
+    return f"fault {other[0]}" if other else None
+
+
+def off_at_first(scenario: Scenario) -> dict[int, int]:
+    """The nodes that are off at the beginning, and until when."""
+    return {
+        fault.node: NEVER if fault.until is None else fault.until
+        for fault in scenario.faults
+        if fault.kind == "node_not_ready" and fault.node is not None and fault.until != fault.start
+    }
+
+
+def in_turn(scenario: Scenario, block: Block, at_once: int) -> Block:
+    """The block with its processing orders as they are where nodes are off at first: these are replaced first (R3)."""
+    off = list(off_at_first(scenario))
+    if not off:
+        return block
+    ranks = np.argsort(~np.isin(block.order, off), axis=1, kind="stable")
+    ranks[:, :at_once].sort(axis=1)
+    return replace(block, order=np.take_along_axis(block.order, ranks, axis=1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ init containers race for the lock. Everything here follows from when they start.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,8 +32,13 @@ class Migration:
     odd: npt.NDArray[np.bool_]
 
 
-def migrate(durations: Durations, init: Integers, ranks: slice) -> Migration:
-    """The race of the init containers that start at `init` [run, rank] (R8, R9): who locks, who fails, who waits."""
+def migrate(
+    durations: Durations, init: Integers, ranks: slice, started: Callable[[Integers], Integers] | None = None
+) -> Migration:
+    """The race of the init containers that start at `init` [run, rank] (R8, R9): who locks, who fails, who waits.
+
+    `started` says when calico-node starts that lives, from when the init containers are done; None: nothing fails.
+    """
 
     def own(name: str) -> Integers:
         return durations.ordered(durations.node(name), ranks)
@@ -54,8 +59,8 @@ def migrate(durations: Durations, init: Integers, ranks: slice) -> Migration:
     rate = own("store_rate")
     stored = (2 * objects * MICRO * MICRO + rate) // (2 * rate)
     migrated = cleared + own("pause") + own("requery") + stored
-    start = own("pull_node") + own("ensure_initialized")
-    version = np.where(migrates, migrated + start, NEVER).min(axis=1)
+    main = migrated + own("pull_node") if started is None else started(migrated)
+    version = np.where(migrates, main + own("ensure_initialized"), NEVER).min(axis=1)
     if init.shape[1] == 1:
         return Migration(migrated, clear, version, np.full(len(clear), NEVER), np.zeros(len(clear), bool))
 
