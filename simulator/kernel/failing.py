@@ -211,7 +211,7 @@ class Roll:
         self.latency = self.cluster("scheduler_latency")
         self.session = self.cluster("bgp_session") * (self.nodes > 1)
         self.old_after = np.maximum(self.cluster("bird_threshold"), self.session)
-        self.ready: list[Integers] = []  # of each turn
+        self.ready: list[Integers] = []  # when all are, after what comes first and after each turn
 
     def run(self) -> tuple[Runs, Booleans]:
         """All turns, then the windows."""
@@ -224,6 +224,7 @@ class Roll:
             locks.run()
             spans, version, clear, attempts = locks.spans, locks.version, locks.clear, locks.attempts
         free, look = self.settle(self.every, attempts, np.zeros(self.count, np.int64))
+        self.ready.append(free.copy())
         upcoming = np.array([*(blow.start for blow in self.blows), NEVER])
         while (rows := np.flatnonzero(self.candidate() & (look < NEVER) & ~self.odd)).size:
             attempt = self.replaced(rows, self.durations.order[rows, self.turn[rows]], look[rows])
@@ -472,17 +473,18 @@ class Roll:
         for attempt in attempts:
             involved[attempt.slot, np.arange(len(runs))] |= attempt.there
         beside = self.nodes - (self.gone[:, None] <= begin).sum(axis=0) - involved.sum(axis=0)
-        alone = np.full(len(runs), self.nodes == 1)
-        if self.alone_from < NEVER:
-            able = np.full(len(runs), NEVER)
-            for attempt in attempts:
-                stays = attempt.there & (attempt.gone >= NEVER)
-                able = np.where(stays, np.minimum(able, attempt.able), able)
-            alone |= self.alone_from <= able
-        upgraded = self.fresh[:, runs].sum(axis=0) > involved.sum(axis=0)
         lonely = np.minimum(free, self.alone_from) - begin
         long = lonely > (np.minimum(self.threshold, NEVER // self.period) - 1)[runs] * self.period[runs]
-        doubtful = ((beside < 1) & ~alone) | ((beside == 1) & long & (upgraded | self.rolling))
+        # The last node: it has nobody to wait for if all others are gone before its own pod is replaced.
+        last = np.full(len(runs), self.nodes == 1)
+        if self.alone_from < NEVER:
+            down = np.full(len(runs), NEVER)
+            for attempt in attempts:
+                stays = attempt.there & (attempt.gone >= NEVER)
+                down = np.where(stays, np.minimum(down, attempt.down), down)
+            last |= (self.alone_from <= down) & (~long | (not self.rolling and not self.ready))
+        upgraded = self.fresh[:, runs].sum(axis=0) > involved.sum(axis=0)
+        doubtful = ((beside < 1) & ~last) | ((beside == 1) & long & (upgraded | self.rolling))
         self.odd[runs] |= doubtful & (begin < NEVER)
 
     def _check_calls(self) -> None:

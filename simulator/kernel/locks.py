@@ -166,9 +166,12 @@ class Locks:
     def _strike(self, blow: Blow, runs: Integers, now: Integers) -> None:
         """A node goes off, or its pod is deleted."""
         roll, slots, nodes = self.roll, np.full(len(runs), blow.slot), np.full(len(runs), blow.node)
-        if blow.deleted:  # its init container lives on for a while
-            state = self.state[blow.slot, runs]
-            roll.odd[runs] |= (state > _START) & (state < _VERSION) & (self.kubelet.own("kill", nodes, runs) > 0)
+        if blow.deleted:  # its init container lives on for a while, which is nothing if it waits and nothing happens
+            state, until = self.state[blow.slot, runs], now + self.kubelet.own("kill", nodes, runs)
+            rest = np.delete(self.when[:, runs], blow.slot, axis=0).min(axis=0, initial=_FAR)
+            rest = np.minimum(rest, self.times[self.passed[runs]])
+            quiet = (state == _WAIT) & (self.when[blow.slot, runs] >= _FAR) & (rest > until)
+            roll.odd[runs] |= (state > _START) & (state < _VERSION) & (until > now) & ~quiet
         roll.struck[runs] += 1
         ended = self.live[blow.slot]
         if ended.there[runs].any():  # it stays as what it was
@@ -345,8 +348,9 @@ class Locks:
         wait, self.steps[slots, runs] = self.kubelet.waits(now - begun, self.steps[slots, runs], runs)
         self._put(runs, slots, _START, now + wait)
         # Where nothing can change any more it goes on like this.
-        others = ((self.state[:, runs] >= _CLEAR) & (self.state[:, runs] <= _VERSION)).any(axis=0)
-        fails = self.kubelet.active("needed_error", now) | ~self.locked[runs]
+        migrates = (self.state[:, runs] >= _CLEAR) & (self.state[:, runs] <= _VERSION)
+        others = (migrates & (self.when[:, runs] < _FAR)).any(axis=0)
+        fails = self.kubelet.active("needed_error", now) | (~self.locked[runs] & (self.version[runs] >= NEVER))
         ever = (begun > self.last) & ~others & fails
         if self.scenario.horizon is None:
             # It even locks and unlocks for ever if nothing is written: only the engine knows how often it counts.

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from calico_lint.kops.releases import Version
 from simulator import kernel
+from simulator.catalogue import FAULTS as CATALOGUE
 from simulator.draws import Block, draw, replication
 from simulator.engine import run
 from simulator.kernel import batch, schedule
@@ -123,6 +124,14 @@ def test_random_scenarios_agree_run_by_run(data: Json, seed: int, fine: bool, fe
         if kernel.covers(Scenario.from_dict(more)) == why:
             data = more
     same_run_by_run(data, seed, fine, few)
+
+
+@given(scenarios(max_nodes=8), st.integers(0, 2**32), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_random_faults_and_actions_one_at_a_time_agree_run_by_run(data: Json, seed: int, fine: bool) -> None:
+    data["cluster"]["max_unavailable"] = 1
+    assert kernel.covers(Scenario.from_dict(data)) is None
+    same_run_by_run(data, seed, fine)
 
 
 @given(
@@ -247,6 +256,105 @@ def test_failing_pulls_and_crashes_agree_run_by_run(faults: list[Json], protocol
         faults = [faults[0] | {"image": "cni"}]
     profile, scenario = plan_of(9, 1, protocol, faults=faults)
     block = draw(profile, 9, 3, 0).first(5)
+    assert by_kernel(scenario, block) == by_engine(scenario, block)
+
+
+def off(node: str, start: float, until: float | None = None) -> Json:
+    return {"kind": "node_not_ready", "node": node, "from": start, "until": until}
+
+
+def do(action: str, at: float, node: str | None = None) -> Json:
+    return {"action": action, "at": at} | ({} if node is None else {"node": node})
+
+
+KILLED: list[Json] = [{"kind": "init_killed", "node": "n1", "at": 18}]
+ACTED: dict[str, tuple[list[Json], list[Json]]] = {
+    "killed, left alone": (KILLED, []),
+    "killed in the pause, aborted": (KILLED, [do("abort", 98)]),
+    "killed in the pause, aborted twice": (KILLED, [do("abort", 40), do("abort", 98)]),
+    "its pod deleted in vain": (KILLED, [do("delete_pod", 60, "n1"), do("abort", 98)]),
+    "unlocked while the first node crashes": (
+        [{"kind": "main_crash", "node": "n1"}, off("n2", 20, 50)],
+        [do("abort", 80)],
+    ),
+    "cleaned after the abort": (
+        [{"kind": "store_fails", "object": 100, "abort_fails": True, "until": 60}],
+        [do("abort", 80), do("delete_v3_data", 130)],
+    ),
+    "cleaned, then back-off": ([{"kind": "store_fails", "object": 100, "until": 60}], [do("delete_v3_data", 300)]),
+    "store never cleaned": ([{"kind": "store_fails", "object": 100, "until": 60}], []),
+    "first write fails again and again": ([{"kind": "store_fails", "object": 1, "until": 200}], []),
+    "data repaired": ([{"kind": "conversion_error", "until": 100}], []),
+    "data that no longer converts": ([{"kind": "conversion_error", "from": 20, "until": 600}], []),
+    "etcd is away twice": (
+        [{"kind": "needed_error", "until": 70}, {"kind": "needed_error", "from": 200, "until": 250}],
+        [],
+    ),
+    "version wrong for ever": ([{"kind": "needed_error"}], []),
+    "two off at first, back together": ([off("n2", 0, 600), off("n5", 0, 600)], []),
+    "three off on the way": ([off("n2", 100, 260), off("n5", 150, 200), off("n7", 155, 400)], []),
+    "off twice, the second time in its start": ([off("n4", 50, 120), off("n4", 128, 300)], []),
+    "off for ever": ([off("n4", 200)], []),
+    "off for ever, deleted": ([off("n4", 200)], [do("delete_node", 350, "n4")]),
+    "three deleted": (
+        [off(f"n{number}", 10 * number) for number in (3, 4, 5)],
+        [do("delete_node", 200 + number, f"n{number}") for number in (3, 4, 5)],
+    ),
+    "the migrating node is lost": (
+        [off("n1", 18)],
+        [do("delete_node", 100, "n1"), do("delete_v3_data", 110), do("abort", 120)],
+    ),
+    "off between rollout and opening": (
+        [off("n3", 500, 700), {"kind": "job_unschedulable", "until": 550}],
+        [],
+    ),
+    "the Job fails while a node is off": ([{"kind": "complete_fails", "until": 500}, off("n3", 420, 800)], []),
+    "completed by hand, early": ([], [do("complete", 150)]),
+    "completed by hand": ([{"kind": "expected_image_mismatch"}], [do("complete", 600)]),
+    "the Job created anew": ([{"kind": "expected_image_mismatch"}], [do("recreate_job", 600)]),
+    "the Job created anew too early": ([{"kind": "complete_fails", "until": 500}], [do("recreate_job", 60)]),
+    "pods deleted": ([], [do("delete_pod", 90, "n4"), do("delete_pod", 300, "n4"), do("delete_pod", 301, "n6")]),
+    "deleted to skip the back-off": (
+        [{"kind": "conversion_error", "until": 100}],
+        [do("delete_pod", 101, "n1")],
+    ),
+}
+
+
+@pytest.mark.parametrize("story", ACTED)
+def test_faults_and_actions_agree_run_by_run(story: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    original = batch.by_engine
+    monkeypatch.setattr(
+        batch, "by_engine", lambda scenario, block, index: asked.append(index) or original(scenario, block, index)
+    )
+    faults, actions = ACTED[story]
+    profile, scenario = plan_of(9, 1, faults=faults, operator=actions)
+    assert kernel.covers(scenario) is None
+    block = draw(profile, 9, 3, 0).first(16)
+    n1_first = np.array([[0, *order[order != 0]] for order in block.order])
+    block = dataclasses.replace(block, order=n1_first)
+    assert by_kernel(scenario, block) == by_engine(scenario, block)
+    assert len(asked) <= 1  # left to the engine
+
+
+def proofs() -> list[Any]:
+    """The catalogue's scenarios: alone, repaired, and with all that ends them."""
+    return [
+        pytest.param(data, id=f"{fault.id}-{number}-{name}")
+        for fault in CATALOGUE.values()
+        for number, proof in enumerate(fault.proofs)
+        for name, data in (("alone", proof.scenario), ("repaired", proof.repaired()), ("ended", proof.ended()))
+    ]
+
+
+@pytest.mark.parametrize("data", proofs())
+def test_the_catalogue_agrees(data: Json) -> None:
+    scenario = Scenario.from_dict(data)
+    if why := kernel.covers(scenario):
+        assert why in ("nodes join", "the operator rolls back") or why.endswith("with several nodes at once")
+        return
+    block = varied(scenario, 1, fine=True)
     assert by_kernel(scenario, block) == by_engine(scenario, block)
 
 
