@@ -132,7 +132,8 @@ class Cluster:
         newest = max((time for time in named if time is not None), default=0)
         objects = scenario.cluster.resources + scenario.cluster.ipam
         patience = sum(scenario.crash_ladder) + sum(scenario.image_ladder) + sum(map(max, scenario.stages.values()))
-        patience += sum(scenario.timing.values()) * (1 + scenario.timing["failure_threshold"])
+        patience += 4 * sum(scenario.timing.values())  # no wait takes one of them more often
+        patience += scenario.timing["failure_threshold"] * max(scenario.stages["readiness_period"])
         patience += objects * MICRO * MICRO // min(scenario.stages["store_rate"])
         if qps := scenario.timing["api_qps"]:  # a sync that deletes or creates a pod on each node
             patience += (scenario.node_count + 1) * MICRO * MICRO // qps

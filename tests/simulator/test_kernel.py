@@ -151,7 +151,7 @@ def test_random_scenarios_with_a_limit_agree_run_by_run(
     same_run_by_run(data | {"operator": [], "faults": []}, seed, fine, few)
 
 
-def same_run_by_run(data: Json, seed: int, fine: bool, few: int) -> None:
+def same_run_by_run(data: Json, seed: int, fine: bool, few: int = schedule.INSERTION) -> None:
     """Kernel and engine give the same, whatever the kernel leaves to the engine."""
     scenario = Scenario.from_dict(data)
     event(f"covered: {kernel.covers(scenario) is None}")
@@ -251,12 +251,27 @@ IN_TURN += [[OFF], [OFF | {"until": 250.5}], [OFF | {"until": 40}, {"kind": "mai
 @pytest.mark.usefixtures("no_engine")
 @pytest.mark.parametrize("faults", IN_TURN, ids=str)
 @pytest.mark.parametrize("protocol", [V2_TO_V3, V3_ROLLING])
-def test_failing_pulls_and_crashes_agree_run_by_run(faults: list[Json], protocol: str) -> None:
+@pytest.mark.parametrize("at_once", [1, 2, 5])
+def test_failing_pulls_and_crashes_agree_run_by_run(faults: list[Json], protocol: str, at_once: int) -> None:
     if protocol == V3_ROLLING and faults[0].get("image") == "upgrade":
         faults = [faults[0] | {"image": "cni"}]
-    profile, scenario = plan_of(9, 1, protocol, faults=faults)
+    profile, scenario = plan_of(9, at_once, protocol, faults=faults)
     block = draw(profile, 9, 3, 0).first(5)
     assert by_kernel(scenario, block) == by_engine(scenario, block)
+
+
+@pytest.mark.parametrize(
+    ("at_once", "why"),
+    [(1, None), (2, "more nodes are off than may be replaced"), (3, None), (9, "with all nodes at once")],
+)
+def test_nodes_that_are_off_at_first(at_once: int, why: str | None) -> None:
+    faults = [off("n2", 0, 400), off("n7", 0), off("n9", 0, 90)]
+    profile, scenario = plan_of(9, at_once, faults=faults)
+    assert (why or "") in (kernel.covers(scenario) or "")
+    assert (kernel.covers(scenario) is None) is (why is None)
+    if why is None:
+        block = draw(profile, 9, 3, 0).first(5)
+        assert by_kernel(scenario, block) == by_engine(scenario, block)
 
 
 def off(node: str, start: float, until: float | None = None) -> Json:
