@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from simulator.cli import main
+from simulator.cli import program
 
-sys.exit(main())
+sys.exit(program())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import shlex
 import sys
@@ -65,6 +66,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(str(error))
     except OSError as error:
         return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    return code
+
+
+def program() -> int:
+    """The installed command. Its process is short: looking for garbage costs more than the garbage (`engine.run`)."""
+    gc.disable()
+    code = main()
+    gc.freeze()  # nor does Python look for it when it ends
     return code
 
 
@@ -355,6 +364,7 @@ def _fleet(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     from simulator import fleet
     from simulator.report.fleet import write
 
+    gc.enable()  # it may take long
     try:
         wishes = _wishes(options)
         for release in (options.kops_version, options.from_kops_version):
@@ -538,6 +548,7 @@ def _watch(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     from simulator.report.watch import follow
     from simulator.watch import Expectation, Watch, WatchError
 
+    gc.enable()  # it may take long
     if hasattr(sys.stdin, "reconfigure"):
         sys.stdin.reconfigure(encoding="utf-8", errors="replace")  # so kubectl writes, also on Windows
     try:

@@ -9,13 +9,11 @@ what is shown of single ones, timelines and critical paths, always comes from th
 
 from __future__ import annotations
 
-import gc
 import math
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
@@ -778,8 +776,7 @@ class _Simulation:
 
         def again(number: int) -> Trace:
             block = draws.draw(profile, scenario.cluster.nodes, seed, number // draws.BLOCK)
-            with _no_collector():
-                return run(draws.replication(scenario, block, number % draws.BLOCK))
+            return run(draws.replication(scenario, block, number % draws.BLOCK))
 
         return Outcome(variant, scenario, profile, runs, kernel.covers(scenario), again)
 
@@ -880,8 +877,7 @@ class _Simulation:
         count = min(runs.count, _EXPLAINED_MOST, max(1, _EXPLAINED_NODES // self.task.nodes))
         others = [number for number in range(count) if number != typical.replication][: count - 1]
         for number in (typical.replication, *others):
-            with _no_collector():
-                shares = causes.window(self._run(number, causes=True))
+            shares = causes.window(run(self._replication(number), causes=True))
             runs.explained += 1
             for stage, length in shares.items():
                 runs.stages[stage] = runs.stages.get(stage, 0) + length
@@ -911,12 +907,10 @@ class _Simulation:
         from simulator.joining import node_joins
 
         count = min(count, max(1, min(_ENGINE_MOST, _ENGINE_NODES // 4 // self.task.nodes)))
-        with _no_collector():
-            return node_joins(self.profile, self.scenario, self.task.options.seed, rate, count)
+        return node_joins(self.profile, self.scenario, self.task.options.seed, rate, count)
 
-    def _run(self, number: int, causes: bool = False) -> Trace:
-        with _no_collector():
-            return run(self._replication(number), causes=causes)
+    def _run(self, number: int) -> Trace:
+        return run(self._replication(number))
 
     def _replication(self, number: int) -> Scenario:
         wanted = number // draws.BLOCK
@@ -929,18 +923,6 @@ class _Simulation:
 def _several(scenario: Scenario) -> bool:
     cluster = scenario.cluster
     return 1 < cluster.budget(cluster.nodes) < cluster.nodes
-
-
-@contextmanager
-def _no_collector() -> Iterator[None]:
-    """A run makes objects by the hundred thousand and drops few: looking for garbage takes a third of its time."""
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collects:
-            gc.enable()
 
 
 def _by_engine(
