@@ -69,13 +69,15 @@ def draw(profile: Profile, nodes: int, seed: int, block: int, *, uncertain: bool
     per_node: dict[str, Integers] = {}
     for parameter in (*profile.of_scope("run"), *profile.of_scope("node")):
         name = parameter.name
+        if isinstance(parameter.distribution, Fixed):  # it need not be drawn, nor spelt out node by node
+            timing[name] = np.full(BLOCK, round(parameter.distribution.value * MICRO))
+            continue
         doubt = CERTAIN
         if uncertain and parameter.uncertain:
             doubt = parameter.doubt(stream(seed, block, f"{name}@median"), BLOCK)
         # kube-controllers and the Job start pods too: the cluster's value is theirs.
         timing[name] = _sample(parameter, stream(seed, block, f"{name}@cluster"), (BLOCK,), doubt)
-        # A fixed value need not be spelt out node by node.
-        if parameter.scope == "node" and not isinstance(parameter.distribution, Fixed):
+        if parameter.scope == "node":
             per_node[name] = _sample(parameter, stream(seed, block, name), (nodes, BLOCK), doubt)
     _not_before(timing, "services", "ensure_initialized")
     if "services" in per_node or "ensure_initialized" in per_node:

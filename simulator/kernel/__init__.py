@@ -24,6 +24,9 @@ from simulator.scenario import Scenario
 _NODES_AT_ONCE = 25_000
 """Of all blocks that are worked on in step; 64 runs of a node take some 12 kB."""
 
+_WORTH_A_THREAD = 500
+"""With fewer nodes one thread is faster than two."""
+
 __all__ = ["by_engine", "covers", "observe", "simulate"]
 
 
@@ -44,11 +47,10 @@ def simulate(
     """
     keep_freed_memory()
     wanted = [(number, len(members)) for number, members in draws.blocks(runs) if number * draws.BLOCK >= first]
-    size = 1
-    if _in_step(scenario):
-        size = max(1, min(16, _NODES_AT_ONCE // scenario.cluster.nodes))
-        # It is many small steps, between which threads only wait for the interpreter.
-        executor = None if isinstance(executor, ThreadPoolExecutor) else executor
+    nodes, in_step = scenario.cluster.nodes, _in_step(scenario)
+    size = max(1, min(16, _NODES_AT_ONCE // nodes)) if in_step else 1
+    if (in_step or nodes < _WORTH_A_THREAD) and isinstance(executor, ThreadPoolExecutor):
+        executor = None  # between small steps threads only wait for the interpreter
     chunks = [wanted[begin : begin + size] for begin in range(0, len(wanted), size)]
     chunk = partial(_chunk, profile, scenario, seed, uncertain)
     return map(chunk, chunks) if executor is None else executor.map(chunk, chunks)
