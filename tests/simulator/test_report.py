@@ -140,9 +140,8 @@ def test_a_precision_and_an_engine_are_named() -> None:
     precise = words(precision=0.05)
     assert re.search(r"1024 runs give that P90 as .* \(97.50%: 95% for all looks together\)", precise)
     assert "the precision of 0.001 is not reached (more --replications)" in words(precision=0.001, replications=70)
-    assert "played event by event, because a node goes off on the way, or more than one" in words(
-        not_ready=2, replications=3
-    )
+    why = "played event by event, because more nodes are off than may be replaced, with several nodes at once"
+    assert why in words(not_ready=3, max_unavailable=2, replications=3)
 
 
 def test_commands_are_never_wrapped(monkeypatch: pytest.MonkeyPatch) -> None:
