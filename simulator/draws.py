@@ -24,7 +24,7 @@ from simulator.timing import MICRO
 BLOCK = 64
 
 _NODE_BITS, _KEY_BITS = 17, 46  # with more nodes than 2^17 the keys' first bits fall off: they are as random without
-_TILE = 128  # nodes that are drawn at once, so that all steps of the arithmetic stay in the processor's cache
+_TILE = 512  # nodes that are drawn at once: all steps of the arithmetic stay in the processor's cache, and are few
 
 Integers = npt.NDArray[np.int64]
 

@@ -79,7 +79,7 @@ def sorted_in_blocks(free: Integers, cycles: Integers, reaction: Integers) -> In
     # What became free in the block before is kept in front, with room for the search in `_looks` to miss.
     front = 1 << places.bit_length() if delayed else 0
     buffer = np.full((runs, front + 2 * places), -NEVER)
-    block = max(1, places // 2)
+    block = max(1, places // 4)
     for begin in range(0, count, block):
         cycle = cycles[:, begin : begin + block]
         size = cycle.shape[1]
