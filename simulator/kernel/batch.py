@@ -176,6 +176,7 @@ class _Part:
                 self.odd |= limited
         if self.kubelet is not None:
             first.ready = self.ready = np.minimum(first.ready, NEVER)
+            self.odd |= limited
             for until in failing.off_at_first(scenario).values():  # it is back before it is missed
                 self.odd |= until <= self.reaction
 
