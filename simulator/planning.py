@@ -1138,8 +1138,9 @@ def _verdict(
 
 
 def _stuck(nodes: int) -> str:
-    them = "a node is NotReady" if nodes == 1 else f"{nodes} nodes are NotReady"
-    return f"{them} and never gets the new pod: the roll waits for it until it is back or deleted"
+    if nodes == 1:
+        return "a node is NotReady and never gets the new pod: the roll waits for it until it is back or deleted"
+    return f"{nodes} nodes are NotReady and never get new pods: the roll waits for them until they are back or deleted"
 
 
 def _exceeding(answer: BudgetAnswer | WindowAnswer) -> tuple[float, float]:

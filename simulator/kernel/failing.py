@@ -492,7 +492,8 @@ class Roll:
         if self.calls.interval.any():
             times = [time for blow in self.blows for time in (blow.start, blow.end, blow.gone) if time < NEVER]
             extra = [np.full(self.count, time) for time in times for _ in range(2)]
-            self.odd |= self.calls.may_wait(np.array([*self.ready, *extra]).reshape(-1, self.count).T, 1)
+            syncs = np.sort(np.array([*self.ready, *extra]).reshape(-1, self.count).T, axis=1)
+            self.odd |= self.calls.may_wait(syncs, 1)
 
     # Windows -------------------------------------------------------------------------------------------------
 

@@ -258,6 +258,10 @@ def test_failing_pulls_and_crashes_agree_run_by_run(faults: list[Json], protocol
     profile, scenario = plan_of(9, at_once, protocol, faults=faults)
     block = draw(profile, 9, 3, 0).first(5)
     assert by_kernel(scenario, block) == by_engine(scenario, block)
+    # With the usual limit no call waits, and nothing is different.
+    data = scenario.to_dict()
+    limited = Scenario.from_dict(data | {"timing": data["timing"] | {"api_qps": 20, "api_burst": 30}})
+    assert by_kernel(limited, block) == by_kernel(scenario, block)
 
 
 @pytest.mark.parametrize(
