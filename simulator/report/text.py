@@ -232,7 +232,7 @@ class _Report:
     def precision(self) -> None:
         """How far the numbers can be trusted."""
         plan = self.plan
-        name = self.main
+        name = "total" if plan.windows[self.main].summary.maximum == 0 else self.main  # what is not shown needs none
         window = plan.windows[name]
         interval, stopping = window.summary.intervals["p90"], plan.stopping
         parts = []
