@@ -50,10 +50,11 @@ format: $(STAMP)  ## write what check would ask for
 	$(BIN)/python -m simulator.protocol.diagrams
 
 FUZZ_SECONDS ?= 450
-fuzz: $(STAMP)  ## the parser and the fixer on hostile input, $(FUZZ_SECONDS) seconds each; stops at the first crash
+fuzz: $(STAMP)  ## hostile input for parser and fixer, random plans for the kernel, $(FUZZ_SECONDS) s each; stops at the first failure
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group fuzz
 	nice -n 10 $(BIN)/python -m tests.fuzz parser $(FUZZ_SECONDS)
 	nice -n 10 $(BIN)/python -m tests.fuzz fixer $(FUZZ_SECONDS)
+	nice -n 10 $(BIN)/python -m tests.fuzz.kernel $(FUZZ_SECONDS)
 
 bench: $(STAMP)  ## paired benchmarks; figures are ratios, see bench/README.md
 	$(BIN)/python -m bench

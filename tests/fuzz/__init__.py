@@ -1,1 +1,2 @@
-"""Fuzzing of the parser and the fixer: `make fuzz` (atheris, coverage-guided). What it finds is kept in `found/`."""
+"""`make fuzz`: parser and fixer on any bytes (atheris, coverage-guided; what it finds is kept in `found/`), and the
+kernel against the engine on random plans."""
