@@ -348,6 +348,11 @@ def _job_reason(facts: _Facts) -> str | None:
     return None
 
 
+def not_ready(state: State) -> list[str]:
+    """The nodes that are NotReady: by their own condition, or by a pod whose node does not answer."""
+    return _Facts(state).down
+
+
 # --- diagnosis ------------------------------------------------------------------------------------------
 
 

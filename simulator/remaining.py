@@ -1,8 +1,8 @@
 """What is left of an upgrade that is under way: the plan's runs, cut where kubectl shows that the cluster stands.
 
 Each run of the engine has an instant at which it looks like the state that was given: as many nodes are done, and those
-on their way have come as far. What the run takes from there on is one draw of what is left. What is wrong, if anything,
-says `simulator.recover`.
+on their way have come as far. What the run takes from there on is one draw of what is left. Nodes that are NotReady in
+the state are NotReady in the run from that instant on. What is wrong, if anything, says `simulator.recover`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,18 @@ from simulator.catalogue import Etcd
 from simulator.engine import run
 from simulator.kubectl import ActorState, Observed, PodState, mapping
 from simulator.reading import Table
-from simulator.recover import FINISHED, STALLED, UNDECIDED, Answer, NoAnswerError, State, diagnose, read_state
-from simulator.scenario import V2_TO_V3, Scenario
+from simulator.recover import (
+    FINISHED,
+    STALLED,
+    UNDECIDED,
+    Answer,
+    NoAnswerError,
+    State,
+    diagnose,
+    not_ready,
+    read_state,
+)
+from simulator.scenario import V2_TO_V3, Fault, Scenario
 from simulator.statistics import Estimate, estimate
 from simulator.timing import MICRO
 from simulator.watch import Watch
@@ -51,8 +61,9 @@ _BEGUN: Final = "sandbox_started"
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where an upgrade stands. `on_their_way`: the new pods that are not Ready. `locked`: None is not known.
+    """Where an upgrade stands. `done` and `on_their_way`, the new pods that are not Ready, are on nodes that are up.
 
+    `not_ready` names the nodes that are NotReady. `locked`: None is not known; `opened`: the datastore is open for v3.
     `max_unavailable` is the DaemonSet's, None: it was not given. `closed_for`: seconds in which no new pod has started,
     at least. `cordoned`: nodes that take no pod; `job_fits`: whether a node is there that the completion Job tolerates.
     """
@@ -61,11 +72,19 @@ class Standing:
     nodes: int
     done: int
     on_their_way: tuple[PodState, ...]
+    not_ready: tuple[str, ...]
     locked: bool | None
+    opened: bool
     max_unavailable: int | str | None
     closed_for: float | None
     cordoned: int
     job_fits: bool
+
+
+Left = Mapping[str, tuple[Estimate, Estimate]]
+"""(P50, P90) in seconds by name"""
+
+_NOTHING: Final[Left] = {"total": (Estimate(0.0, None), Estimate(0.0, None))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +94,20 @@ class Remaining:
     `left` holds (P50, P90) by name: the windows `scheduling_block` and `policy_freeze_enforcement` as far as they lie
     ahead, `rollout` (every node is Ready) and `total`. `answer` is what `calico-sim recover` says; the numbers hold if
     it is not stalled, else from when that is mended on.
+
+    Where nodes are NotReady, `left` is with them NotReady for ever, so that only what it has besides may end: `others`
+    (every other node is Ready). `deleted` and `returned` are what is left from when they are deleted (empty: there
+    would be no node) or back; None: no node is NotReady.
     """
 
     standing: Standing
     answer: Answer
     etcd: Etcd
-    left: Mapping[str, tuple[Estimate, Estimate]]
+    left: Left
     replications: int
     notes: tuple[str, ...]
+    deleted: Left | None = None
+    returned: Left | None = None
 
     @property
     def exit_code(self) -> int:
@@ -97,22 +122,34 @@ class Remaining:
         at = self.standing
         return {
             "phase": at.phase,
-            "nodes": {"total": at.nodes, "done": at.done, "on_their_way": len(at.on_their_way)},
+            "nodes": {
+                "total": at.nodes,
+                "done": at.done,
+                "on_their_way": len(at.on_their_way),
+                "not_ready": list(at.not_ready),
+            },
             "locked": at.locked,
             "closed_for": at.closed_for,
             "max_unavailable": at.max_unavailable,
-            "left": {
-                name: {
-                    "p50": _rounded(p50.value),
-                    "p90": _rounded(p90.value),
-                    "ci": {"p50": p50.to_list(), "p90": p90.to_list()},
-                }
-                for name, (p50, p90) in self.left.items()
-            },
+            "left": _to_dict(self.left),
+            "left_when": None
+            if self.deleted is None or self.returned is None
+            else {"deleted": _to_dict(self.deleted), "returned": _to_dict(self.returned)},
             "replications": self.replications,
             "notes": list(self.notes),
             "diagnosis": data_of(self.answer, self.etcd),
         }
+
+
+def _to_dict(left: Left) -> dict[str, Any]:
+    return {
+        name: {
+            "p50": _rounded(p50.value),
+            "p90": _rounded(p90.value),
+            "ci": {"p50": p50.to_list(), "p90": p90.to_list()},
+        }
+        for name, (p50, p90) in left.items()
+    }
 
 
 def _rounded(seconds: float | None) -> float | None:
@@ -147,7 +184,9 @@ def standing(data: object, protocol: str) -> tuple[Standing, State]:
         total = status.nodes
     if not total:
         raise NoAnswerError("no calico-node pod is in it: what is left cannot be told without them")
-    done = sum(pod.state is ActorState.READY for pod in new)
+    down = not_ready(state)
+    up = [pod for pod in new if pod.node not in down]
+    done = sum(pod.state is ActorState.READY for pod in up)
     opened = state.datastore_ready is True or any(job.done for job in seen.jobs) or _job_done(seen)
     if not new:
         phase = NOT_BEGUN
@@ -161,8 +200,10 @@ def standing(data: object, protocol: str) -> tuple[Standing, State]:
         phase=phase,
         nodes=total,
         done=done,
-        on_their_way=tuple(pod for pod in new if pod.state is not ActorState.READY),
+        on_their_way=tuple(pod for pod in up if pod.state is not ActorState.READY),
+        not_ready=tuple(down),
         locked=None if protocol != V2_TO_V3 else _locked(state, new, opened),
+        opened=opened,
         max_unavailable=next((value for item in raw if (value := _max_unavailable(item)) is not None), None),
         closed_for=status.blocked_for,
         cordoned=len(cordoned),
@@ -226,40 +267,91 @@ def remaining(plan: Plan, data: object) -> Remaining:
 
     at, state = standing(data, plan.upgrade.protocol)
     answer = diagnose(state)
-    if plan.upgrade.protocol != V2_TO_V3 and at.phase == NOT_BEGUN and answer.verdict == FINISHED:
+    done_or_down = answer.verdict == FINISHED or bool(at.not_ready)
+    if plan.upgrade.protocol != V2_TO_V3 and at.phase == NOT_BEGUN and done_or_down:
         # All pods are of one revision: the one that was, or the one that came.
         images = {pod.image or "" for pod in state.observed.of(kubectl.NODE)}
         if all(image.endswith(f":v{plan.upgrade.calico_to}") for image in images):
-            at = replace(at, phase=DONE, done=at.nodes)
+            done = at.nodes - len(at.not_ready)
+            at = replace(at, phase=ROLLING if at.not_ready else DONE, done=done)
     elif "migration_interrupted" in answer.reasons:
         at = replace(at, locked=None)  # when that is mended, it begins anew, and locks again
     if at.phase == DONE and answer.verdict == FINISHED:
-        zero = (Estimate(0.0, None), Estimate(0.0, None))
-        return Remaining(at, answer, etcd(plan.cluster), {"total": zero}, 0, ())
-    scenario = None if plan.scenario is None else _scenario(plan, at)
-    found: dict[str, list[float]] = {}
-    count = 0
-    if scenario is not None:
-        nodes = scenario.cluster.nodes
-        count = max(_FEWEST, min(_MOST, _NODES // nodes))
-        assert plan.profile is not None
-        for number, members in draws.blocks(count):
-            block = draws.draw(plan.profile, nodes, plan.options.seed, number)
-            for member in members:
-                for name, length in _left(run(draws.replication(scenario, block, member)), at).items():
-                    found.setdefault(name, []).append(length)
-    return Remaining(
-        standing=at,
-        answer=answer,
-        etcd=etcd(plan.cluster),
-        left={name: (_estimate(lengths, 0.5), _estimate(lengths, 0.9)) for name, lengths in found.items()},
-        replications=count,
-        notes=tuple(_notes(plan, at, scenario, interrupted="migration_interrupted" in answer.reasons)),
-    )
+        return Remaining(at, answer, etcd(plan.cluster), _NOTHING, 0, ())
+    notes = tuple(_notes(plan, at, interrupted="migration_interrupted" in answer.reasons))
+    found = Remaining(at, answer, etcd(plan.cluster), {}, 0, notes)
+    if plan.scenario is None:
+        return found
+    runs = 3 if at.not_ready else 1  # for each draw
+    count = max(_FEWEST, min(_MOST, _NODES // (runs * (at.nodes - _spared(at)))))
+    returned, left = _play(plan, at, count)
+    if not at.not_ready:
+        return replace(found, left=left, replications=count)
+    return replace(found, left=left, replications=count, deleted=_deleted(plan, at, count), returned=returned)
 
 
-def _estimate(lengths: Sequence[float], share: float) -> Estimate:
-    return estimate(sorted(lengths), share)
+def _play(plan: Plan, at: Standing, count: int) -> tuple[Left, Left]:
+    """What is left if the nodes that are NotReady are back at once, and if they never are; the same where none is."""
+    scenario = _scenario(plan, at)
+    nodes = scenario.cluster.nodes
+    back, stuck = dict[str, list[float]](), dict[str, list[float]]()
+    assert plan.profile is not None
+    for number, members in draws.blocks(count):
+        block = draws.draw(plan.profile, nodes, plan.options.seed, number)
+        for member in members:
+            drawn = draws.replication(scenario, block, member)
+            trace = run(drawn)
+            now = _instant(trace, at)
+            _add(back, _left(trace, at, now))
+            if at.not_ready:
+                down = _lost(trace, at, now)
+                if now is not None:
+                    # The same run from the same draws, up to the next moment: what happens at the instant is done.
+                    faults = (Fault("node_not_ready", node, start=now + 1) for node in down)
+                    trace = run(replace(drawn, faults=(*drawn.faults, *faults)))
+                others = [trace.nodes[node].ready for node in range(nodes) if node not in down]
+                last = None if None in others else max(filter(None, others), default=now)
+                _add(stuck, {"others": _between(now, last), **_left(trace, at, now)})
+    return _estimates(back), _estimates(stuck if at.not_ready else back)
+
+
+def _deleted(plan: Plan, at: Standing, count: int) -> Left:
+    """What is left from when the nodes that are NotReady are deleted on; empty: there would be no node."""
+    nodes = at.nodes - len(at.not_ready)
+    phase = at.phase
+    if at.done == nodes:
+        phase = DONE if at.opened or plan.upgrade.protocol != V2_TO_V3 else COMPLETING
+    if not nodes or phase == DONE:
+        return _NOTHING if nodes else {}
+    return _play(plan, replace(at, phase=phase, nodes=nodes, not_ready=()), count)[0]
+
+
+def _lost(trace: Trace, at: Standing, now: int | None) -> frozenset[int]:
+    """The nodes of a run that stand for those that are NotReady: of the ones that are left, the first in order.
+
+    A NotReady node is the next whose pod is deleted, whatever the order.
+    """
+    ready = {node: instant for node, each in enumerate(trace.nodes) if (instant := each.ready) is not None}
+    done = sorted(ready, key=lambda node: ready[node])[: at.done - _spared(at)]
+    busy = [node for node in trace.scenario.cluster.order if node not in done and _is_begun(trace, node, now)]
+    kept = {*done, *busy[: len(at.on_their_way)]}
+    left = [node for node in trace.scenario.cluster.order if node not in kept]
+    return frozenset(left[: len(at.not_ready)])
+
+
+def _is_begun(trace: Trace, node: int, now: int | None) -> bool:
+    killed = trace.nodes[node].killed
+    return now is not None and killed is not None and killed <= now
+
+
+def _add(found: dict[str, list[float]], lengths: Mapping[str, float]) -> None:
+    for name, length in lengths.items():
+        found.setdefault(name, []).append(length)
+
+
+def _estimates(found: Mapping[str, Sequence[float]]) -> Left:
+    ordered = {name: sorted(lengths) for name, lengths in found.items()}
+    return {name: (estimate(lengths, 0.5), estimate(lengths, 0.9)) for name, lengths in ordered.items()}
 
 
 def _scenario(plan: Plan, at: Standing) -> Scenario:
@@ -282,23 +374,24 @@ def _spared(at: Standing) -> int:
     return max(0, at.done - _PEERS)
 
 
-def _left(trace: Trace, at: Standing) -> dict[str, float]:
-    """What one run takes from the instant on at which it looks like the state, in seconds."""
-    now = _instant(trace, at)
+def _left(trace: Trace, at: Standing, now: int | None) -> dict[str, float]:
+    """What one run takes from `now` on, the instant at which it looks like the state, in seconds."""
     rolling = trace.scenario.cluster.rolling
     spans = {"rollout": (now, trace.rollout), "total": (now, windows.total(trace))}
     if not rolling:
         closed = None if now is None else max(now, trace.clear or 0)
         frozen = windows.enforcement_freeze(trace)
         spans = {
-            "scheduling_block": (closed, trace.complete),
+            **({} if at.opened else {"scheduling_block": (closed, trace.complete)}),
             "policy_freeze_enforcement": (now, None if frozen is None else frozen[1]),
             **spans,
         }
-    return {
-        name: math.inf if start is None or end is None else max(0, end - start) / MICRO
-        for name, (start, end) in spans.items()
-    }
+    return {name: _between(start, end) for name, (start, end) in spans.items()}
+
+
+def _between(start: int | None, end: int | None) -> float:
+    """Seconds; infinite where one of the two never comes."""
+    return math.inf if start is None or end is None else max(0, end - start) / MICRO
 
 
 def _instant(trace: Trace, at: Standing) -> int | None:
@@ -332,14 +425,20 @@ def _milestone(pod: PodState, rolling: bool) -> str:
     return _REACHED.get(pod.state, (_BEGUN, _BEGUN))[rolling]
 
 
-def _notes(plan: Plan, at: Standing, scenario: Scenario | None, *, interrupted: bool) -> Iterator[str]:
+def _notes(plan: Plan, at: Standing, *, interrupted: bool) -> Iterator[str]:
     """What is approximated, and what was taken from the state."""
-    if scenario is None:
+    if plan.scenario is None:
         yield f"nothing is simulated, because the plan is blocked: {plan.reason}"
     else:
         yield "what a node has done of the step that it is at is not taken off: it counts as just begun"
         if at.phase == NOT_BEGUN:
             yield "it counts from when the new manifests reach the API, which takes a look of protokube's more (60 s)"
+        if at.not_ready:
+            one = len(at.not_ready) == 1
+            yield (
+                f"nobody knows when the NotReady node{' returns' if one else 's return'}: in the first table never, in "
+                f"the last one at once, with nothing done of the upgrade on {'it' if one else 'them'}"
+            )
         if at.phase == FIRST and interrupted:
             yield "the migration begins anew, with its checks"
         elif at.phase == FIRST and at.locked is None:
@@ -350,7 +449,7 @@ def _notes(plan: Plan, at: Standing, scenario: Scenario | None, *, interrupted: 
             yield f"maxUnavailable {at.max_unavailable}, as the DaemonSet has it"
         else:
             yield f"maxUnavailable {plan.options.max_unavailable}: the DaemonSet is not in the state"
-        if plan.scenario is not None and plan.scenario.typha is not None:
+        if plan.scenario.typha is not None:
             yield "Typha's own roll is left out"
         yield "nothing else fails: no further node gets NotReady, no image is missing"
     if at.nodes != plan.nodes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from calico_lint import __version__
 from simulator import windows
@@ -34,6 +34,9 @@ _VERDICTS = {
 _WIDTH = 720  # of every picture, in its own units
 _LABELS = 150  # of it the names of the lanes
 _ROWS = 640  # that can still be told apart
+_ROW = 8.0  # the highest
+_LABEL, _GAP = 14.0, 4.0  # the height of a band that has room for its label, and what is between two bands
+_LETTERS = 22  # of a band's label
 
 
 def render(plan: Plan, command: str, digests: Mapping[str, str]) -> str:
@@ -336,34 +339,40 @@ def _section(title: str, body: str) -> str:
 
 
 def _timeline(plan: Plan, timeline: Timeline) -> str:
-    """One real replication: what is blocked on top, the actors below it, then every node."""
+    """One real replication: what is blocked on top, the actors below it, then every node, by instance group."""
     trace = timeline.trace
     delay = trace.scenario.timing["channels_delay"] + trace.scenario.timing["apply"]
     end = max(trace.last_change, 1)
     ordered = sorted(trace.existing, key=lambda index: _or_last(trace.nodes[index].killed, end))
     every = -(-len(ordered) // _ROWS)
-    nodes = ordered[::every]
-    row = max(0.25, min(8.0, 320 / max(1, len(nodes))))
+    groups = _groups(plan)
     lanes = [lane for lane in _lanes(trace) if lane[1]]
     top = 16 * len(lanes) + 14
-    height = top + row * len(nodes) + 26
+    members = [[index for index in ordered if index in group.nodes][::every] for group in groups]
+    bands = _bands(members, top, _LABEL) if groups else _bands([ordered[::every]], top, 0)
+    height = bands[-1].top + bands[-1].height + 26
     scale = (_WIDTH - _LABELS - 10) / end
     parts = []
     for number, (label, spans, kind) in enumerate(lanes):
         y = 16 * number + 2
         parts.append(f'<text x="{_LABELS - 8}" y="{y + 10}" class="label">{escape(label)}</text>')
         parts.append(_path(kind, ((start, stop, y, 12.0) for start, stop in spans), scale, end))
-    parts.append(
-        f'<text x="{_LABELS - 8}" y="{top + 8}" class="label">{len(ordered)} nodes,</text>'
-        f'<text x="{_LABELS - 8}" y="{top + 21}" class="label">in their order</text>'
-    )
+    if groups:
+        parts += map(_band_label, groups, bands)
+    else:
+        parts.append(
+            f'<text x="{_LABELS - 8}" y="{top + 8}" class="label">{len(ordered)} nodes,</text>'
+            f'<text x="{_LABELS - 8}" y="{top + 21}" class="label">in their order</text>'
+        )
     for _, kind, spans_of in _NODE_MARKS:
         marks = (
-            (*span, top + row * place, row * (0.8 if row > 1 else 1.0))
-            for place, index in enumerate(nodes)
+            (*span, y, band.row * (0.8 if band.row > 1 else 1.0))
+            for band in bands
+            for index, y in band.rows()
             for span in spans_of(trace, trace.nodes[index])
         )
-        parts.append(_path(kind, marks, scale, end))
+        # Between the bands' other rows a mark stands alone, not in a staircase that shows by itself.
+        parts.append(_path(kind, marks, scale, end, 1.0 if groups else 0.3))
     parts.append(_axis(end, delay, scale, height))
     legend = "".join(f'<li><span class="swatch {kind}"></span>{escape(text)}</li>' for text, kind, _ in _NODE_MARKS)
     title = f"The {timeline.name} run"
@@ -373,10 +382,92 @@ def _timeline(plan: Plan, timeline: Timeline) -> str:
     )
     which = f"Replication {timeline.replication + 1} of {plan.options.replications:,}, run again from its own draws"
     if every > 1:
-        which += f"; one of {every} nodes is drawn"
+        which += f"; one of {every} nodes {'of each group ' if groups else ''}is drawn"
     return _section(
         title,
-        f'<p class="note">{which}.</p><div class="wide" tabindex="0">{picture}</div><ul class="legend">{legend}</ul>',
+        f'<p class="note">{which}.</p><div class="wide" tabindex="0">{picture}</div><ul class="legend">{legend}</ul>'
+        # Said once: the groups of the next run are the same.
+        f"{_group_legend(plan, groups) if timeline is plan.timelines[0] else ''}",
+    )
+
+
+class _Group(NamedTuple):
+    """An instance group with the nodes, by index from 0, that stand for it."""
+
+    name: str
+    role: str
+    nodes: range
+
+    @property
+    def what(self) -> str:
+        return f"{len(self.nodes):,} {self.role}{'' if len(self.nodes) == 1 else 's'}"
+
+
+def _groups(plan: Plan) -> list[_Group]:
+    """The groups that have nodes, if there are several and the nodes are those of the spec; else none.
+
+    The runs know nothing of groups, and any order of the roll is as likely as any other: so whichever nodes stand for a
+    group, it is the same.
+    """
+    found: list[_Group] = []
+    first = 0
+    for group in plan.cluster.groups:
+        if group.role != "Bastion" and group.min_size:
+            nodes = range(first, first + group.min_size)
+            found.append(_Group(group.name or "without a name", _ROLES[group.role], nodes))
+            first = nodes.stop
+    return found if plan.options.nodes is None and len(found) > 1 else []
+
+
+_ROLES = {"ControlPlane": "control-plane node", "Node": "worker node", "APIServer": "API server"}
+
+
+def _group_legend(plan: Plan, groups: Sequence[_Group]) -> str:
+    if not groups:
+        return ""
+    items = "".join(f"<li><b>{escape(group.name)}</b> {group.what}</li>" for group in groups)
+    absent = " The NotReady nodes are the last of all." if plan.options.not_ready else ""
+    return (
+        f'<ul class="legend">{items}</ul><p class="note">The rows of a group are in the order in which its nodes are '
+        "rolled, which is drawn at random among all nodes. The runs know nothing of groups: these are given the "
+        f"simulated nodes in the order of the spec, minSize each.{absent}</p>"
+    )
+
+
+class _Band(NamedTuple):
+    """Rows of nodes below each other, `row` units high each, amid `height` units."""
+
+    nodes: Sequence[int]
+    top: float
+    row: float
+    height: float
+
+    def rows(self) -> Iterator[tuple[int, float]]:
+        """Each node with the place of its row."""
+        top = self.top + (self.height - self.row * len(self.nodes)) / 2
+        return ((index, top + self.row * place) for place, index in enumerate(self.nodes))
+
+
+def _bands(members: Sequence[Sequence[int]], top: float, least: float) -> list[_Band]:
+    """A band for each list of nodes, `least` units high: what is small is drawn larger than its share."""
+    row = max(0.25, min(_ROW, 320 / max(1, sum(map(len, members)))))
+    found = []
+    for nodes in members:
+        height = max(least, row * len(nodes))
+        found.append(_Band(nodes, top, min(_ROW, height / max(1, len(nodes))), height))
+        top += height + _GAP
+    return found
+
+
+def _band_label(group: _Group, band: _Band) -> str:
+    """The group's name beside its band, as much of it as there is room for."""
+    count = f" × {len(group.nodes):,}" if len(group.nodes) > 1 else ""
+    room = _LETTERS - len(count)
+    name = group.name if len(group.name) <= room else f"{group.name[: room // 2]}…{group.name[room // 2 + 1 - room :]}"
+    middle = band.top + band.height / 2
+    return (
+        f'<path class="axis" d="M{_LABELS - 4} {band.top:.1f}v{band.height:.1f}"/>'
+        f'<text x="{_LABELS - 9}" y="{middle + 4:.1f}" class="label">{escape(name)}{count}</text>'
     )
 
 
@@ -430,12 +521,14 @@ _NODE_MARKS = (
 )
 
 
-def _path(kind: str, marks: Iterable[tuple[int, int | None, float, float]], scale: float, end: int) -> str:
-    """All marks of a kind as one path of rectangles; a span without end goes to the margin."""
+def _path(
+    kind: str, marks: Iterable[tuple[int, int | None, float, float]], scale: float, end: int, least: float = 0.3
+) -> str:
+    """All marks of a kind as one path of rectangles, `least` units wide; a span without end goes to the margin."""
     pieces = []
     for start, stop, y, height in marks:
         x = _LABELS + start * scale
-        width = max(0.3, ((end if stop is None else stop) - start) * scale)
+        width = max(least, ((end if stop is None else stop) - start) * scale)
         pieces.append(f"M{x:.1f} {y:.1f}h{width:.1f}v{height:.1f}h-{width:.1f}z")
     return f'<path class="{kind}" d="{"".join(pieces)}"/>' if pieces else ""
 

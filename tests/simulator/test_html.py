@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,96 @@ def test_the_page_says_what_the_plan_says(plans: dict[str, Plan]) -> None:
     assert "Never completes" in pages["never"]
     assert "KC102" in pages["blocked"]
     assert "one of 8 nodes is drawn" in pages["large"]
+
+
+# --- instance groups ------------------------------------------------------------------------------------------
+
+
+def grouped(tmp_path: Path, groups: list[tuple[str, str, int]], **wishes: Any) -> Plan:
+    """The plan of a cluster with these groups: (name, role, minSize)."""
+    cluster = (SPECS / "calico-v2-to-v3.yaml").read_text().split("---\n")[0]
+    for name, role, size in groups:
+        cluster += f"---\napiVersion: kops/v1alpha2\nkind: InstanceGroup\nmetadata: {{name: {name}}}\n"
+        cluster += f"spec: {{role: {role}, minSize: {size}, maxSize: {size + 1}, subnets: [eu-central-1a]}}\n"
+    source = Source("groups.yaml", cluster.encode())
+    wishes.setdefault("replications", 5)
+    return make_plan(source, None, parse_release("1.14"), None, Options(**wishes))
+
+
+def labels(page: str) -> list[str]:
+    """The names beside the bands of the first timeline."""
+    picture = page[page.index("The median run") :]
+    picture = picture[: picture.index("</svg>")]
+    return [unescape(text) for text in re.findall(r'v[\d.]+"/><text [^>]*class="label">([^<]*)<', picture)]
+
+
+def rows(page: str, kind: str) -> list[float]:
+    """Where the marks of a kind begin, from top to bottom, in the first timeline; in the units of the picture."""
+    match = re.search(rf'<path class="{kind}" d="([^"]*)"', page[page.index("The median run") :])
+    assert match is not None
+    return [float(y) for y in re.findall(r"M[\d.]+ ([\d.]+)h", match[1])]
+
+
+GROUPS = [("control", "Master", 3), ("hop", "Bastion", 2), ("web", "Node", 6), ("idle", "Node", 0), ("b", "Node", 1)]
+
+
+def test_groups_are_told_apart(tmp_path: Path) -> None:
+    plan = grouped(tmp_path, GROUPS)
+    page = render(plan, "x", {})
+    assert labels(page) == ["control × 3", "web × 6", "b"]
+    for text in ("<b>control</b> 3 control-plane nodes", "<b>web</b> 6 worker nodes", "<b>b</b> 1 worker node<"):
+        assert page.count(text) == 1
+    assert page.count("minSize each.") == 1
+    # Each node once; within a group the nodes follow in the order of the roll, in the whole they do not.
+    starts = [
+        (float(y), float(x)) for x, y in re.findall(r"M([\d.]+) ([\d.]+)h", page.split('<path class="gap" d="')[1])
+    ][:10]
+    assert [y for y, _ in starts] == sorted({y for y, _ in starts})
+    assert len(starts) == plan.nodes == 10
+    instants = [x for _, x in starts]
+    for first, last in ((0, 3), (3, 9), (9, 10)):
+        assert instants[first:last] == sorted(instants[first:last])
+    assert instants != sorted(instants)
+
+
+def test_where_nodes_have_no_group_the_page_is_as_it_was(tmp_path: Path) -> None:
+    for plan in (
+        grouped(tmp_path, GROUPS, nodes=10),
+        grouped(tmp_path, [("all", "Node", 4), ("hop", "Bastion", 1)]),
+        grouped(tmp_path, [("all", "Node", 4), ("idle", "Node", 0)]),
+    ):
+        page = render(plan, "x", {})
+        assert labels(page) == []
+        assert "in their order" in page
+        assert "minSize each." not in page
+
+
+def test_not_ready_nodes_are_placed(tmp_path: Path) -> None:
+    assert "The NotReady nodes are the last of all" in render(grouped(tmp_path, GROUPS, not_ready=1), "x", {})
+
+
+def test_groups_of_a_large_cluster(tmp_path: Path) -> None:
+    names = [
+        ("control-a", "Master", 1),
+        ("control-b", "Master", 1),
+        *((f"pool-{each}", "Node", 713) for each in "abcdefg"),
+    ]
+    page = render(grouped(tmp_path, names, replications=400), "x", {})
+    assert labels(page) == ["control-a", "control-b", *(f"pool-{each} × 713" for each in "abcdefg")]
+    assert "one of 8 nodes of each group is drawn" in page
+    assert len(page.encode()) < 250_000
+    for kind in ("stale", "gap"):
+        assert len(rows(page, kind)) == 2 + 7 * 90
+
+
+def test_names_of_groups_are_text_and_cut_in_the_middle(tmp_path: Path) -> None:
+    long = "nodes-with-a-very-long-name-in-eu-central-1a"
+    page = render(grouped(tmp_path, [("'<b>&x'", "Node", 2), (long, "Node", 12)]), "x", {})
+    first, second = labels(page)
+    assert first == "<b>&x × 2"
+    assert re.fullmatch(r"nodes-.*….*-1a × 12", second)
+    assert len(second) <= 22
+    assert f"<b>{long}</b> 12 worker nodes" in page
 
 
 # --- colours ----------------------------------------------------------------------------------------------
