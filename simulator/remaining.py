@@ -21,6 +21,7 @@ from simulator.recover import FINISHED, STALLED, UNDECIDED, Answer, NoAnswerErro
 from simulator.scenario import V2_TO_V3, Scenario
 from simulator.statistics import Estimate, estimate
 from simulator.timing import MICRO
+from simulator.variants import pair_to_dict
 from simulator.watch import Watch
 
 if TYPE_CHECKING:
@@ -101,22 +102,11 @@ class Remaining:
             "locked": at.locked,
             "closed_for": at.closed_for,
             "max_unavailable": at.max_unavailable,
-            "left": {
-                name: {
-                    "p50": _rounded(p50.value),
-                    "p90": _rounded(p90.value),
-                    "ci": {"p50": p50.to_list(), "p90": p90.to_list()},
-                }
-                for name, (p50, p90) in self.left.items()
-            },
+            "left": {name: pair_to_dict(p50, p90) for name, (p50, p90) in self.left.items()},
             "replications": self.replications,
             "notes": list(self.notes),
             "diagnosis": data_of(self.answer, self.etcd),
         }
-
-
-def _rounded(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds, 3)
 
 
 # --- where it stands --------------------------------------------------------------------------------------

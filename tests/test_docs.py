@@ -8,8 +8,10 @@ import re
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -133,6 +135,61 @@ def test_the_tables_of_the_reference_are_the_program_s() -> None:
     text = (ROOT / "docs" / "reference" / "scenario.md").read_text(encoding="utf-8")
     missing = {*TIMINGS, *_FAULTS, *_ACTIONS} - set(re.findall(r"`([\w-]+)`", text))
     assert missing <= {"roll_back"}, "that one is an extension"
+
+
+PLAN_SCHEMA: dict[str, Any] = json.loads((ROOT / "schemas" / "plan.schema.json").read_text(encoding="utf-8"))
+PLAN_SECTIONS = {  # the tables of docs/reference/plan-json.md, and the object of the schema that each describes
+    "Plan JSON": PLAN_SCHEMA,
+    "A window": PLAN_SCHEMA["$defs"]["window"],
+    "The effect of advice": PLAN_SCHEMA["properties"]["advice"]["items"]["properties"]["effect"],
+    "What is left of an upgrade": PLAN_SCHEMA["properties"]["remaining"],
+}
+ELSEWHERE = [*PLAN_SECTIONS.values(), PLAN_SCHEMA["properties"]["findings"]["items"]]
+
+
+def keys_below(node: dict[str, Any], *, follow: bool = True) -> set[str]:
+    """The keys that stand below a value of the plan; those of a `$ref` only if the value itself is one.
+
+    A value further down that is one has its place on the page elsewhere.
+    """
+    if "$ref" in node:
+        return keys_below(PLAN_SCHEMA["$defs"][node["$ref"].rpartition("/")[2]]) if follow else set()
+    if not node or any(node is other for other in ELSEWHERE):
+        return set()
+    properties = node.get("properties", {})
+    return set(properties).union(
+        *(keys_below(below, follow=follow) for below in (*node.get("anyOf", ()), node.get("items", {}))),
+        *(keys_below(below, follow=False) for below in (*properties.values(), node.get("additionalProperties", {}))),
+    )
+
+
+def names_in(node: Any) -> Iterator[str]:
+    """All keys and fixed values that a schema knows."""
+    if isinstance(node, dict):
+        yield from node.get("properties", ())
+        yield from node.get("enum", ())
+        for below in node.values():
+            yield from names_in(below)
+    elif isinstance(node, list):
+        for below in node:
+            yield from names_in(below)
+
+
+@pytest.mark.parametrize("section", PLAN_SECTIONS)
+def test_the_page_of_the_plan_s_json_describes_its_schema(section: str) -> None:
+    page = (ROOT / "docs" / "reference" / "plan-json.md").read_text(encoding="utf-8")
+    text = re.split(r"(?m)^##? ", page.partition(f"# {section}\n")[2])[0]
+    schema = PLAN_SECTIONS[section]
+    known = set(names_in(PLAN_SCHEMA))
+    described: list[str] = []
+    for keys, what in re.findall(r"(?m)^\| (`.*?) \| (.*) \|$", text):
+        names, words = (re.findall(r"`([a-z]\w*)(?:\[\])?`", cell) for cell in (keys, what))
+        described += names
+        for name in names:
+            below = keys_below(schema["properties"].get(name, {}), follow=schema is PLAN_SCHEMA)
+            assert below <= {*names, *words}, f"below {name}"
+        assert set(words) <= known, f"beside {keys}"
+    assert sorted(described) == sorted(schema["properties"])
 
 
 def test_the_draft_of_the_tutorial_repaired_is_its_spec() -> None:
