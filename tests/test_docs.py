@@ -207,6 +207,15 @@ def test_the_draft_of_the_tutorial_repaired_is_its_spec() -> None:
     assert done.stdout.partition("\n")[2] == spec.partition("\n")[2]
 
 
+def test_the_state_of_the_tutorial_is_the_end_of_its_stream() -> None:
+    text = (ROOT / "fixtures" / "streams" / "tutorial-120-nodes.json").read_text(encoding="utf-8")
+    first, at = json.JSONDecoder().raw_decode(text)
+    changes = [json.loads(line) for line in text[at:].splitlines() if line]
+    pods = {pod["metadata"]["name"]: pod for pod in (*first["items"], *changes)}
+    state = json.loads((ROOT / "fixtures" / "states" / "tutorial-120-nodes.json").read_text(encoding="utf-8"))
+    assert state["items"] == [pod for pod in pods.values() if "deletionTimestamp" not in pod["metadata"]]
+
+
 @pytest.mark.parametrize("picture", [*docs_pictures.TERMINALS, *docs_pictures.SECTIONS])
 def test_pictures_are_small_and_ask_nobody(picture: str) -> None:
     paths = list(docs_pictures.FOLDER.glob(f"{picture}.svg")) + [
