@@ -106,15 +106,8 @@ class Baseline:
 
     def _stale(self, entry: _Entry) -> Finding:
         text = self.source.line_text(entry.line)
-        return Finding(
-            rule=STALE.id,
-            name=STALE.name,
-            severity=STALE.severity,
-            origin=STALE.origin,
-            message=f"no finding of {entry.rule} in {entry.path} answers to this entry any more: delete the line",
-            path=self.path,
-            range=Range(entry.line, 1, entry.line, len(text) + 1),
-        )
+        message = f"no finding of {entry.rule} in {entry.path} answers to this entry any more: delete the line"
+        return STALE.finding(self.path, Range(entry.line, 1, entry.line, len(text) + 1), message)
 
 
 def text_of(findings: Sequence[Finding], sources: Mapping[str, Source], path: str) -> str:

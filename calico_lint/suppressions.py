@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 
 from calico_lint import rules
-from calico_lint.finding import Finding
 from calico_lint.rules.exceptions import NO_REASON, UNKNOWN, UNUSED
 from calico_lint.yaml_source import CollectionMark
 
@@ -18,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Set
 
-    from calico_lint.finding import Range
+    from calico_lint.finding import Finding, Range
     from calico_lint.rules.core import Rule
     from calico_lint.yaml_source import Document, Source
 
@@ -225,12 +224,4 @@ def _entries(document: Document) -> Iterator[tuple[int, int]]:
 
 
 def _finding(rule: Rule, source: Source, start: int, end: int, message: str) -> Finding:
-    return Finding(
-        rule=rule.id,
-        name=rule.name,
-        severity=rule.severity,
-        origin=rule.origin,
-        message=message,
-        path=source.path,
-        range=source.range(start, end),
-    )
+    return rule.finding(source.path, source.range(start, end), message)

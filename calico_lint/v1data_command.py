@@ -112,7 +112,7 @@ def _report(
     from calico_lint.policy import Policy
     from calico_lint.report import render
 
-    sources: dict[str, Source] = {file.path: file.source for file in reading.inputs}
+    sources: dict[str, Source] = {file.path: file.shown for file in reading.inputs}
     policy = Policy(options, paired=False)
     policy.apply(result, sources)
     sources |= policy.sources

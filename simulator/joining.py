@@ -16,9 +16,10 @@ from simulator import draws, windows
 from simulator.engine import run
 from simulator.profile import Profile
 from simulator.scenario import Scenario, node_name
-from simulator.statistics import Difference, Estimate, Interval, clopper_pearson, estimate, paired
+from simulator.statistics import Difference, Estimate, clopper_pearson, estimate, paired
 from simulator.timing import MICRO
 from simulator.trace import Trace
+from simulator.variants import difference_to_dict, pair_to_dict
 
 _PER_NODE = 2
 """A run is given up when so many nodes have joined for each that was there (50 at least): it would go on for ever."""
@@ -42,7 +43,7 @@ class NodeJoins:
     difference: Difference
     closed: tuple[Estimate, Estimate]
     never: float
-    never_interval: Interval
+    never_interval: tuple[float, float]
     replications: int
 
     def to_dict(self) -> dict[str, Any]:
@@ -55,16 +56,10 @@ class NodeJoins:
         }
         answer: dict[str, Any] = {"nodes_per_hour": self.rate, "replications": self.replications, "window": self.window}
         for name, (p50, p90) in both.items():
-            ends = {"p50": p50.to_list(), "p90": p90.to_list()}
-            answer[name] = {"p50": _rounded(p50.value), "p90": _rounded(p90.value), "ci": ends}
-        median = self.difference.median
-        answer["difference"] = {"p50": _rounded(median.value), "ci": median.to_list()}
-        answer["never"] = {"share": round(self.never, 6), "ci": [_rounded(end) for end in self.never_interval]}
+            answer[name] = pair_to_dict(p50, p90)
+        answer["difference"] = difference_to_dict(self.difference)["difference"]
+        answer["never"] = {"share": round(self.never, 6), "ci": [round(end, 6) for end in self.never_interval]}
         return answer
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 6)
 
 
 def parse_node_rate(text: str) -> float:

@@ -31,6 +31,7 @@ from simulator.recover import (
 from simulator.scenario import V2_TO_V3, Fault, Scenario
 from simulator.statistics import Estimate, estimate
 from simulator.timing import MICRO
+from simulator.variants import pair_to_dict
 from simulator.watch import Watch
 
 if TYPE_CHECKING:
@@ -142,18 +143,7 @@ class Remaining:
 
 
 def _to_dict(left: Left) -> dict[str, Any]:
-    return {
-        name: {
-            "p50": _rounded(p50.value),
-            "p90": _rounded(p90.value),
-            "ci": {"p50": p50.to_list(), "p90": p90.to_list()},
-        }
-        for name, (p50, p90) in left.items()
-    }
-
-
-def _rounded(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds, 3)
+    return {name: pair_to_dict(p50, p90) for name, (p50, p90) in left.items()}
 
 
 # --- where it stands --------------------------------------------------------------------------------------

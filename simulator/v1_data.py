@@ -100,5 +100,5 @@ def read_v1_data(paths: Sequence[str]) -> V1Data:
         findings=tuple(sorted(findings, key=lambda each: each.sort_key())),
         blocked=blocked,
         whole_store=reading.whole_store,
-        sources={file.path: file.source for file in reading.inputs},
+        sources={file.path: file.shown for file in reading.inputs},
     )

@@ -106,6 +106,15 @@ def rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 3)
 
 
+def pair_to_dict(p50: Estimate, p90: Estimate) -> dict[str, Any]:
+    """A median and a P90 as the plan's JSON has them, each with its interval in `ci`."""
+    return {
+        "p50": rounded(p50.value),
+        "p90": rounded(p90.value),
+        "ci": {"p50": p50.to_list(), "p90": p90.to_list()},
+    }
+
+
 def quantiles(summary: Summary, names: Iterable[str] = ("p50", "p90")) -> dict[str, Any]:
     """Quantiles of a window as the plan's JSON has them, each with its interval in `ci`."""
     found = {name: Estimate(getattr(summary, name), summary.intervals[name]) for name in names}

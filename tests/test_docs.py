@@ -8,8 +8,10 @@ import re
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -135,6 +137,61 @@ def test_the_tables_of_the_reference_are_the_program_s() -> None:
     assert missing <= {"roll_back"}, "that one is an extension"
 
 
+PLAN_SCHEMA: dict[str, Any] = json.loads((ROOT / "schemas" / "plan.schema.json").read_text(encoding="utf-8"))
+PLAN_SECTIONS = {  # the tables of docs/reference/plan-json.md, and the object of the schema that each describes
+    "Plan JSON": PLAN_SCHEMA,
+    "A window": PLAN_SCHEMA["$defs"]["window"],
+    "The effect of advice": PLAN_SCHEMA["properties"]["advice"]["items"]["properties"]["effect"],
+    "What is left of an upgrade": PLAN_SCHEMA["properties"]["remaining"],
+}
+ELSEWHERE = [*PLAN_SECTIONS.values(), PLAN_SCHEMA["properties"]["findings"]["items"]]
+
+
+def keys_below(node: dict[str, Any], *, follow: bool = True) -> set[str]:
+    """The keys that stand below a value of the plan; those of a `$ref` only if the value itself is one.
+
+    A value further down that is one has its place on the page elsewhere.
+    """
+    if "$ref" in node:
+        return keys_below(PLAN_SCHEMA["$defs"][node["$ref"].rpartition("/")[2]]) if follow else set()
+    if not node or any(node is other for other in ELSEWHERE):
+        return set()
+    properties = node.get("properties", {})
+    return set(properties).union(
+        *(keys_below(below, follow=follow) for below in (*node.get("anyOf", ()), node.get("items", {}))),
+        *(keys_below(below, follow=False) for below in (*properties.values(), node.get("additionalProperties", {}))),
+    )
+
+
+def names_in(node: Any) -> Iterator[str]:
+    """All keys and fixed values that a schema knows."""
+    if isinstance(node, dict):
+        yield from node.get("properties", ())
+        yield from node.get("enum", ())
+        for below in node.values():
+            yield from names_in(below)
+    elif isinstance(node, list):
+        for below in node:
+            yield from names_in(below)
+
+
+@pytest.mark.parametrize("section", PLAN_SECTIONS)
+def test_the_page_of_the_plan_s_json_describes_its_schema(section: str) -> None:
+    page = (ROOT / "docs" / "reference" / "plan-json.md").read_text(encoding="utf-8")
+    text = re.split(r"(?m)^##? ", page.partition(f"# {section}\n")[2])[0]
+    schema = PLAN_SECTIONS[section]
+    known = set(names_in(PLAN_SCHEMA))
+    described: list[str] = []
+    for keys, what in re.findall(r"(?m)^\| (`.*?) \| (.*) \|$", text):
+        names, words = (re.findall(r"`([a-z]\w*)(?:\[\])?`", cell) for cell in (keys, what))
+        described += names
+        for name in names:
+            below = keys_below(schema["properties"].get(name, {}), follow=schema is PLAN_SCHEMA)
+            assert below <= {*names, *words}, f"below {name}"
+        assert set(words) <= known, f"beside {keys}"
+    assert sorted(described) == sorted(schema["properties"])
+
+
 def test_the_draft_of_the_tutorial_repaired_is_its_spec() -> None:
     specs = ROOT / "fixtures" / "specs"
     spec = (specs / "tutorial-120-nodes.yaml").read_text(encoding="utf-8")
@@ -148,6 +205,15 @@ def test_the_draft_of_the_tutorial_repaired_is_its_spec() -> None:
         check=False,
     )
     assert done.stdout.partition("\n")[2] == spec.partition("\n")[2]
+
+
+def test_the_state_of_the_tutorial_is_the_end_of_its_stream() -> None:
+    text = (ROOT / "fixtures" / "streams" / "tutorial-120-nodes.json").read_text(encoding="utf-8")
+    first, at = json.JSONDecoder().raw_decode(text)
+    changes = [json.loads(line) for line in text[at:].splitlines() if line]
+    pods = {pod["metadata"]["name"]: pod for pod in (*first["items"], *changes)}
+    state = json.loads((ROOT / "fixtures" / "states" / "tutorial-120-nodes.json").read_text(encoding="utf-8"))
+    assert state["items"] == [pod for pod in pods.values() if "deletionTimestamp" not in pod["metadata"]]
 
 
 @pytest.mark.parametrize("picture", [*docs_pictures.TERMINALS, *docs_pictures.SECTIONS])

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from calico_lint.cluster import Cluster, Pair
-    from calico_lint.finding import Fix
+    from calico_lint.finding import DocumentRef, Fix
     from calico_lint.kops.releases import Releases
     from calico_lint.yaml_source import Node
 
@@ -226,6 +226,32 @@ class Rule:
         if self.since is None:
             return f"up to {_short(self.until)}"
         return f"{_short(self.since)} to {_short(self.until)}"
+
+    def finding(
+        self,
+        path: str,
+        range: Range,
+        message: str,
+        *,
+        document: DocumentRef | None = None,
+        field: str | None = None,
+        related: tuple[Related, ...] = (),
+        fix: Fix | None = None,
+    ) -> Finding:
+        """The finding of something that was found elsewhere than in the check, and so has no node."""
+        return Finding(
+            rule=self.id,
+            name=self.name,
+            severity=self.severity,
+            origin=self.origin,
+            message=message,
+            path=path,
+            range=range,
+            document=document,
+            field=field,
+            related=related,
+            fix=fix,
+        )
 
     def segments(self, releases: Releases) -> list[tuple[Version, list[Version]]]:
         """The candidates for which the rule exists, grouped so that the check decides alike in a group.

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from calico_lint.finding import Finding, Related
+from calico_lint.finding import Related
 from calico_lint.rules.core import described
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from calico_lint.finding import Fix
+    from calico_lint.finding import Finding, Fix
     from calico_lint.rules.core import Rule
     from calico_lint.yaml_source import Document, Problem, Source
 
@@ -259,20 +259,9 @@ def _finding(
     field: str | None = None,
     fix: Fix | None = None,
 ) -> Finding:
-    record = _BY_ID[rule_id]
-    return Finding(
-        rule=record.id,
-        name=record.name,
-        severity=record.severity,
-        origin=record.origin,
-        message=message,
-        path=source.path,
-        range=source.range(start, end),
-        document=document.ref if document is not None else None,
-        field=field,
-        related=related,
-        fix=fix,
-    )
+    ref = document.ref if document is not None else None
+    range = source.range(start, end)
+    return _BY_ID[rule_id].finding(source.path, range, message, document=ref, field=field, related=related, fix=fix)
 
 
 def yaml_findings(source: Source) -> Iterator[Finding]:

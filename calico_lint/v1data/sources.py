@@ -10,7 +10,6 @@ from __future__ import annotations
 import gc
 import json
 import re
-from bisect import bisect_right
 
 from calico_lint.files import read_files
 from calico_lint.finding import DocumentRef, Finding, Range
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from calico_lint.files import File
     from calico_lint.patterns import Patterns
+    from calico_lint.rules.core import Rule
 
     # Start and end offset, number of the document, and the way in it.
     Stretch: TypeAlias = tuple[int, int, int, tuple[int, ...]]
@@ -100,31 +100,19 @@ class _Uncommented(Source):
 class Input:
     """A file or a store that was read: how reports call it, its text, and what came of it.
 
-    `form` is `resources`, `nodes`, `mapping`, `lines`, `etcd`, or empty for what is no v1 data. `source` is what
-    reports show excerpts of and where comments are looked for: without text where there is none to show.
+    `form` is `resources`, `nodes`, `mapping`, `lines`, `etcd`, or empty for what is no v1 data. `source` is the text,
+    `shown` what reports show excerpts of and where comments are looked for: without text where there is none to show.
     """
 
-    __slots__ = ("_lines", "document", "form", "path", "report", "source", "text")
+    __slots__ = ("document", "form", "path", "report", "shown", "source")
 
-    def __init__(self, path: str, text: str = "", source: Source | None = None) -> None:
+    def __init__(self, path: str) -> None:
         self.path = path
-        self.text = text
         self.form = ""
-        self._lines: list[int] | None = None  # offsets of their beginnings
         self.report = FileReport(path)
-        self.source = source or _Uncommented(path, b"", parse=False)
+        self.source: Source = _Uncommented(path, b"", parse=False)
+        self.shown: Source = self.source
         self.document: tuple[Place, Source] | None = None  # the last one that was read again for its places
-
-    def position(self, offset: int) -> tuple[int, int]:
-        """1-based line and column of a character offset of the text."""
-        if self._lines is None:
-            self._lines = [0, *(match.end() for match in re.finditer("\n", self.text))]
-        line = bisect_right(self._lines, offset)
-        return line, offset - self._lines[line - 1] + 1
-
-    def range(self, start: int, end: int) -> Range:
-        """The range between two character offsets of the text."""
-        return Range(*self.position(start), *self.position(end))
 
     def places_of(self, wanted: Iterable[str]) -> dict[str, Range]:
         """Where keys stand in a dump, each where it is found first; in one pass, however many are asked for."""
@@ -133,12 +121,12 @@ class Input:
         pattern = _PATTERNS.get(self.form)
         if not missing or pattern is None:
             return found
-        for match in re.finditer(pattern, self.text):
+        for match in re.finditer(pattern, self.source.text):
             key = match[1] if "\\" not in match[1] or self.form == "lines" else _unquoted(match[1])
             if key not in missing:
                 continue
             missing.remove(key)
-            found[key] = self.range(*match.span(1))
+            found[key] = self.source.range(*match.span(1))
             if not missing:
                 break
         return found
@@ -150,7 +138,7 @@ class Input:
         if place.start < 0:
             return None
         if self.document is None or self.document[0] is not place:
-            data = self.text[place.start : place.end].encode("utf-8", "surrogatepass")
+            data = self.source.text[place.start : place.end].encode("utf-8", "surrogatepass")
             self.document = place, Source(self.path, data, MAX_BYTES)
         documents = self.document[1].documents
         node = documents[0].root.get(*place.prefix) if documents else None
@@ -317,8 +305,8 @@ class _FileReader:
         if source.problems:  # not UTF-8, or too big
             self._yaml_problems(source)
         else:
-            self.input.text = source.text
-            self._text(source)
+            self.input.source = source
+            self._text(source.text)
         if not self.recognised and not self.told:
             self.say("D036", None, _NOTHING)
         if not self.recognised and not self.file.named:
@@ -329,37 +317,37 @@ class _FileReader:
         reading.objects += self.objects
         reading.findings += self.told
 
-    def _text(self, source: Source) -> None:
-        text = source.text
+    def _text(self, text: str) -> None:
         start = re.match(r"\s*", text)
         first = text[start.end() : start.end() + 1] if start else ""
         if first in ("{", "["):
             if self._json():
-                self._excerpts(source)
+                self._excerpts()
                 return
         elif re.match(r"(?:[ \t]*(?:#[^\n]*)?\n)*/[^\s:]\S*(?:[ \t][^\n]*)?(?:\r?\n|\Z)", text) and not _is_mapping(
             text
         ):
             self._lines()
-            self._excerpts(source)
+            self._excerpts()
             return
         if len(text) > _MAX_YAML and first in ("{", "["):
             self._broken_json()
             return
         source = Source(self.file.path, self.file.data, MAX_BYTES)
-        self.input.source = source
+        self.input.source = self.input.shown = source
         self._yaml(source)
 
-    def _excerpts(self, source: Source) -> None:
-        if self.input.text.count("\n") * _MAX_LINE >= len(self.input.text):
-            self.input.source = source
+    def _excerpts(self) -> None:
+        text = self.input.source.text
+        if text.count("\n") * _MAX_LINE >= len(text):
+            self.input.shown = self.input.source
 
     # --- JSON
 
     def _json(self) -> bool:
         """Read the file as JSON documents; False, and nothing is read, if it is none."""
         try:
-            documents = list(_json_documents(self.input.text))
+            documents = list(_json_documents(self.input.source.text))
         except (ValueError, RecursionError):
             return False
         for value, stretch in documents:
@@ -368,10 +356,10 @@ class _FileReader:
 
     def _broken_json(self) -> None:
         try:
-            for _ in _json_documents(self.input.text):
+            for _ in _json_documents(self.input.source.text):
                 pass
         except json.JSONDecodeError as error:
-            place = self.input.range(error.pos, error.pos)
+            place = self.input.source.range(error.pos, error.pos)
             self.say("Y001", place, f"this is no JSON: {error.msg}; write the file again, it may be cut off")
         except (ValueError, RecursionError) as error:
             self.say("Y001", None, f"this is no JSON that can be read: {error}")
@@ -466,7 +454,7 @@ class _FileReader:
         pairs: list[tuple[str, str]] = []
         key: str | None = None
         value: list[str] = []
-        for line in [*self.input.text.split("\n"), "/"]:
+        for line in [*self.input.source.text.split("\n"), "/"]:
             line = line.removesuffix("\r")
             if line.startswith("/calico/") or line == "/":
                 if key is not None and not key.endswith("/"):
@@ -590,18 +578,8 @@ def finding(
     from calico_lint import rules
 
     topic = "v1data" if rule_id.startswith("D") else "documents"
-    rule = next(rule for rule in rules.load(topic).RULES if rule.id == rule_id)
-    return Finding(
-        rule=rule.id,
-        name=rule.name,
-        severity=rule.severity,
-        origin=rule.origin,
-        message=message,
-        path=path,
-        range=range,
-        document=document,
-        field=field,
-    )
+    rule: Rule = next(rule for rule in rules.load(topic).RULES if rule.id == rule_id)
+    return rule.finding(path, range, message, document=document, field=field)
 
 
 def locate(place: Place, field: str) -> tuple[Range, str]:
@@ -629,7 +607,7 @@ def _shifted(place: Place, range: Range, offset: int) -> Range:
     """A range in the stretch of a document as one in the file."""
     if place.node is not None or place.start <= 0:
         return range
-    line, column = place.file.position(offset)
+    line, column = place.file.source.position(offset)
     return Range(
         range.line + line - 1,
         range.column + (column - 1 if range.line == 1 else 0),

@@ -593,6 +593,27 @@ def test_plans_are_what_the_schema_says_and_nothing_more(plan: Plan) -> None:
     jsonschema.Draft202012Validator(strict(schema())).validate(data)
 
 
+@pytest.mark.parametrize(
+    ("keys", "arguments"),
+    [
+        ({"joins"}, ["specs/calico-v2-to-v3.yaml", "--node-rate", "20/h", "--checklist"]),
+        ({"v1_data"}, ["v1data/cluster.yaml", "--v1-data", "v1data/store-repaired.json"]),
+        ({"v1_data"}, ["v1data/cluster.yaml", "--v1-data", "v1data/store.json"]),
+        ({"remaining"}, ["specs/calico-v2-to-v3.yaml", "--state", "states/node-lost.json"]),
+        ({"remaining"}, ["specs/calico-v2-to-v3.yaml", "--state", "states/finished.json"]),
+        ({"remaining"}, ["specs/calico-v2-to-v3.yaml", "--state", "states/not-begun.json"]),
+    ],
+)
+def test_what_only_some_plans_hold_is_what_the_schema_says(
+    keys: set[str], arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT / "fixtures")
+    main(["plan", *arguments, "--kops-version", "1.12.3", "--replications", "40", "--format", "json"])
+    data = json.loads(capsys.readouterr().out)
+    jsonschema.Draft202012Validator(strict(schema())).validate(data)
+    assert set(data) - set(schema()["required"]) == keys
+
+
 def test_the_schema_refuses_what_is_no_plan() -> None:
     data = json.loads(json_report.render(made()))
     validator = jsonschema.Draft202012Validator(schema())

@@ -16,6 +16,7 @@ from simulator.protocol.clock import Clock
 from simulator.scenario import Scenario
 from simulator.timing import MICRO
 from simulator.windows import flat, result
+from tests.simulator.helpers import answer
 from tests.simulator.oracle import World, comparable
 from tests.simulator.strategies import halves, scenarios
 
@@ -27,11 +28,6 @@ thorough = settings(
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-
-
-def answer(cluster: Json | int, **rest: Any) -> Json:
-    settings_ = {"nodes": cluster} if isinstance(cluster, int) else cluster
-    return result(run(Scenario.from_dict({"cluster": settings_, **rest})))
 
 
 # --- random scenarios ------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from simulator.planning import parse_rate
 from simulator.scenario import Scenario, ScenarioError
 from simulator.windows import result
 from tests.helpers import ROOT
+from tests.simulator.helpers import answer
 from tests.simulator.oracle import World, comparable
 from tests.simulator.strategies import extended, halves, scenarios
 
@@ -27,11 +28,6 @@ thorough = settings(
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-
-
-def answer(cluster: Json | int, **rest: Any) -> Json:
-    settings_ = {"nodes": cluster} if isinstance(cluster, int) else cluster
-    return result(run(Scenario.from_dict({"cluster": settings_, **rest})))
 
 
 # --- the second implementation, and what must not change ----------------------------------------------------------

@@ -84,6 +84,7 @@ EXPECTED: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "short-form": ("stalled", ("abort",), ("F2",)),
     "on-delete": ("stalled", ("delete_pod", "complete"), ()),
     "modern-node-lost": ("stalled", ("delete_node",), ("F14",)),
+    "tutorial-120-nodes": ("stalled", ("fix_image",), ("F12",)),
 }
 
 

@@ -21,6 +21,7 @@ from calico_lint.v1data.etcd import leaves
 from calico_lint.v1data.report import findings_of, v3_yaml
 from calico_lint.v1data.sources import Reading, _FileReader, read
 from calico_lint.yaml_source import Source
+from simulator.v1_data import read_v1_data
 from tests.helpers import ROOT
 
 DATA = ROOT / "fixtures" / "v1data"
@@ -249,11 +250,12 @@ def test_any_bytes_are_findings_or_objects(data: bytes, named: bool) -> None:
     reading = read_bytes(data, named=named)
     found = findings(reading)
     file = reading.inputs[0]
-    lines = file.text.split("\n") if file.text else [""]
+    text = file.source.text
+    lines = text.split("\n")
     for each in found:
         assert 1 <= each.range.line <= each.range.end_line
         assert each.message
-        if file.text:
+        if text:
             assert each.range.line <= len(lines)
     if named:
         assert reading.objects or found or reading.v3_keys is not None or file.form
@@ -305,3 +307,14 @@ def test_a_plain_lint_loads_none_of_this() -> None:
 
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_a_dump_on_one_line_is_no_excerpt_for_anybody(indent: int | None, tmp_path: Path) -> None:
+    dump = tmp_path / "store.json"
+    dump.write_text(json.dumps(json.loads(STORE.read_text()), indent=indent))
+    (file,) = read([str(dump)], []).inputs
+    assert file.source.text == dump.read_text()
+    expected = file.source.text if indent else ""
+    assert file.shown.text == expected
+    assert read_v1_data([str(dump)]).sources[str(dump)].text == expected
