@@ -19,6 +19,8 @@ from simulator.scenario import Scenario
 from simulator.timing import MICRO, NodeTiming
 from simulator.trace import Ending, NodeTrace, Trace
 
+_DAY = 24 * 3600 * MICRO
+
 
 class Cluster:
     """All actors of one run, on one clock. `rolling`: from v3 to v3, without a migration.
@@ -133,7 +135,8 @@ class Cluster:
         objects = scenario.cluster.resources + scenario.cluster.ipam
         patience = sum(scenario.crash_ladder) + sum(scenario.image_ladder) + sum(map(max, scenario.stages.values()))
         patience += 4 * sum(scenario.timing.values())  # no wait takes one of them more often
-        patience += scenario.timing["failure_threshold"] * max(scenario.stages["readiness_period"])
+        failing = scenario.timing["failure_threshold"] * max(scenario.stages["readiness_period"])
+        patience += min(failing, _DAY)  # to allow for more is to say that none gets unready (a plan without BIRD)
         patience += objects * MICRO * MICRO // min(scenario.stages["store_rate"])
         if qps := scenario.timing["api_qps"]:  # a sync that deletes or creates a pod on each node
             patience += (scenario.node_count + 1) * MICRO * MICRO // qps
