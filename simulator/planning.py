@@ -922,7 +922,7 @@ class _Simulation:
 
 def _several(scenario: Scenario) -> bool:
     cluster = scenario.cluster
-    return 1 < cluster.budget(cluster.nodes) < cluster.nodes
+    return 1 < cluster.at_once < cluster.nodes
 
 
 def _by_engine(

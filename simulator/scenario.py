@@ -104,6 +104,11 @@ class Cluster:
             return self.max_unavailable
         return -(-int(self.max_unavailable[:-1]) * existing // 100)
 
+    @property
+    def at_once(self) -> int:
+        """How many pods can be replaced at once: the budget of all nodes, but no more than there are."""
+        return min(self.budget(self.nodes), self.nodes)
+
     def kubernetes_at_least(self, major: int, minor: int, patch: int = 0) -> bool:
         """Whether the Kubernetes release is that release or a later one; a pre-release is earlier."""
         return parse_version(self.kubernetes) >= (major, minor, patch, 1)

@@ -60,9 +60,8 @@ def _in_step(scenario: Scenario) -> bool:
     """Whether it goes from pod to pod, with all runs in step: the more of them, the better."""
     if of_pods(scenario) is not None:
         return True
-    nodes = scenario.cluster.nodes
-    places = scenario.cluster.budget(nodes)
-    return 1 < places < nodes and (places <= 4 * INSERTION or exceeded_at_once(scenario))
+    places = scenario.cluster.at_once
+    return 1 < places < scenario.cluster.nodes and (places <= 4 * INSERTION or exceeded_at_once(scenario))
 
 
 def _chunk(profile: Profile, scenario: Scenario, seed: int, uncertain: bool, wanted: list[tuple[int, int]]) -> Runs:

@@ -37,7 +37,7 @@ def covers(scenario: Scenario) -> str | None:
         return "the update strategy is OnDelete"
     if scenario.typha is not None and scenario.typha.away:
         return "all of Typha is away for a time"
-    at_once = min(cluster.budget(cluster.nodes), cluster.nodes)
+    at_once = cluster.at_once
     limited = limits.exceeded_at_once(scenario)
     if (what := failing.of_pods(scenario)) is not None:
         if at_once > 1 and (why := failing.with_several(scenario)) is not None:
@@ -64,8 +64,7 @@ def observe(scenario: Scenario, blocks: Iterable[Block]) -> Runs:
     With few places the work goes from pod to pod, with all runs in step, so that several blocks at once take little
     longer than one. Each is drawn, or whatever else makes it, when its turn comes.
     """
-    one_by_one = scenario.cluster.budget(scenario.cluster.nodes) == 1 or scenario.cluster.nodes == 1
-    if one_by_one and failing.of_pods(scenario) is not None:
+    if scenario.cluster.at_once == 1 and failing.of_pods(scenario) is not None:
         block = failing.joined(list(blocks))
         return _completed(scenario, block, *failing.observe(scenario, block))
     parts = [_Part(scenario, block) for block in blocks]
@@ -95,14 +94,13 @@ class _Part:
 
     def __init__(self, scenario: Scenario, block: Block) -> None:
         self.block = block
-        at_once = min(scenario.cluster.budget(scenario.cluster.nodes), scenario.cluster.nodes)
+        self.at_once = at_once = scenario.cluster.at_once
         self.durations = durations = Durations(scenario, failing.in_turn(scenario, block, at_once))
         self.life = life = PodLife(durations)
         ordered, cluster = durations.ordered, durations.cluster
         self.reaction = cluster("controller_reaction")
         self.session = cluster("bgp_session")
         self.threshold = cluster("bird_threshold")
-        self.at_once = at_once
         self.now, self.later = slice(0, at_once), slice(at_once, None)
 
         self.calls = Calls.of(durations)
@@ -251,7 +249,8 @@ class _Part:
         """The instants of the first pods as they are, when all have been scheduled: some may have waited longer."""
         if self.kubelet is not None:
             self._spell_out()
-        if self.made is self.starts or self.kubelet is not None:
+            return
+        if self.made is self.starts:
             return
         durations, now = self.durations, self.now
         starts, made = self.starts[:, now], self.made[:, now]

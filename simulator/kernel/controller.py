@@ -19,6 +19,7 @@ import numpy.typing as npt
 from simulator.draws import Integers
 from simulator.kernel.durations import NEVER, ceil_grid
 from simulator.kernel.limits import Calls, Syncs
+from simulator.kernel.schedule import merge
 from simulator.protocol.apiserver import BURST_REPLICAS
 
 Booleans = npt.NDArray[np.bool_]
@@ -246,9 +247,8 @@ class _Controller:
         several[rows, old + item] = new.ready
         if self.sessions is not None:
             several = self.sessions.list(several, rows, pods, old + item)
-        else:  # two runs that are sorted: a merge is much faster than a sort
-            several[:, old:].sort(axis=1)
-            several.sort(axis=1, kind="stable")
+        else:
+            merge(several, old)
         self.list = np.ascontiguousarray(several[:, : _width(several)])
         self.flat = self.list.reshape(-1)
         self.place = np.arange(0, self.list.size, self.list.shape[1])
@@ -260,10 +260,7 @@ class _Controller:
         kill, up = self.rest[pods, :2].T
         down = deleted + np.maximum(kill, 1)
         begin = np.maximum(deleted + kill, created + rolls.latency.take(rows))
-        if rolls.started is None:
-            up = begin + up
-        else:
-            up, _ = rolls.started(rows, pods - self.begins.take(rows), begin)
+        up, _ = self._started(rows, pods, begin, up)
         early, row, rank = self._early(rows, pods, deleted, created)
         if early.size:
             down[early], up[early] = rolls.first.down[row, rank], rolls.first.up[row, rank]
@@ -275,11 +272,7 @@ class _Controller:
         deleted, created = self.deleted[pods], self.created[pods]
         kill, up, felix, cni, zero = self.rest[pods].T
         begin = np.maximum(deleted + kill, created + rolls.latency[rows])
-        if rolls.started is None:
-            up = begin + up
-            cni = up + cni
-        else:
-            up, cni = rolls.started(rows, pods - self.begins[rows], begin)
+        up, cni = self._started(rows, pods, begin, up, cni)
         new = Pods(deleted + np.maximum(kill, 1), up, up + felix, cni, created + zero, up)
         able = np.maximum(new.felix, up + rolls.wait[rows])
         new.ready = np.minimum(np.maximum(ceil_grid(new.zero, self.period(pods), able), new.cni), NEVER)
@@ -288,6 +281,15 @@ class _Controller:
             for name in ("down", "up", "felix", "cni", "zero", "ready"):
                 getattr(new, name)[early] = getattr(first, name)[row, rank]
         return new
+
+    def _started(
+        self, rows: Integers, pods: Integers, begin: Integers, up: Integers, cni: Integers | int = 0
+    ) -> tuple[Integers, Integers]:
+        """`Pods.up` and `Pods.cni` of pods that begin then, from the durations `up` and `cni`."""
+        if self.rolls.started is not None:
+            return self.rolls.started(rows, pods - self.begins.take(rows), begin)
+        up = begin + up
+        return up, up + cni
 
     def _early(
         self, rows: Integers, pods: Integers, deleted: Integers, created: Integers

@@ -56,7 +56,7 @@ def with_several(scenario: Scenario) -> str | None:
     off = [fault for fault in scenario.faults if fault.kind == "node_not_ready" and fault.until != fault.start]
     if any(fault.start for fault in off) or len({fault.node for fault in off}) < len(off):
         return "a node goes off on the way"
-    if len(off) > scenario.cluster.budget(scenario.cluster.nodes):
+    if len(off) > scenario.cluster.at_once:
         return "more nodes are off than may be replaced"
     other = [fault.kind for fault in scenario.faults if fault.kind in _KINDS and fault.kind not in _WITH_SEVERAL]
     return f"fault {other[0]}" if other else None

@@ -25,8 +25,8 @@ _NONE = np.empty(0, np.int64)
 
 def exceeded_at_once(scenario: Scenario) -> bool:
     """Whether the calls of the very first sync already wait, or take time."""
-    timing, cluster = scenario.timing, scenario.cluster
-    calls = 2 * min(cluster.budget(cluster.nodes), cluster.nodes) + 2
+    timing = scenario.timing
+    calls = 2 * scenario.cluster.at_once + 2
     return bool(timing["slow_start"] or (timing["api_qps"] and calls > max(1, timing["api_burst"])))
 
 

@@ -90,11 +90,11 @@ def sorted_in_blocks(free: Integers, cycles: Integers, reaction: Integers) -> In
         np.add(start, cycle, out=ends)
         early = (ends.min(axis=1) < pool[:, size - 1]).any()
         if not early:
-            _merge(known[:, size:], places - size)
+            merge(known[:, size:], places - size)
         while early:
             known[:, :places] = pool
             np.add(start, cycle, out=ends)
-            _merge(known, places)
+            merge(known, places)
             settled = _looks(buffer, front, size, reaction) if delayed else known[:, :size].copy()
             early = not np.array_equal(settled, start)
             start = settled
@@ -105,7 +105,7 @@ def sorted_in_blocks(free: Integers, cycles: Integers, reaction: Integers) -> In
     return starts
 
 
-def _merge(values: Integers, known: int) -> None:
+def merge(values: Integers, known: int) -> None:
     """Sort each row, of which the first `known` are in order: to sort the others and merge is faster than one sort."""
     values[:, known:].sort(axis=1)
     values.sort(axis=1, kind="stable")
