@@ -145,6 +145,11 @@ def _typha(plan: Plan) -> bool:
 
 _MIGRATION: Final = (V2_TO_V3,)
 _ROLLING: Final = (V3_ROLLING,)
+_PRESSURE: Final = (
+    "kubectl get nodes -o 'custom-columns=NODE:.metadata.name,"
+    'DISK:.status.conditions[?(@.type=="DiskPressure")].status,'
+    'MEMORY:.status.conditions[?(@.type=="MemoryPressure")].status\''
+)
 _BACKUP: Final = "There is a backup of etcd that is younger than the last change"
 
 CHECKS: Final = (
@@ -302,9 +307,7 @@ CHECKS: Final = (
         "disk",
         "There is room for the images on every node",
         (
-            "kubectl get nodes -o 'custom-columns=NODE:.metadata.name,"
-            'DISK:.status.conditions[?(@.type=="DiskPressure")].status,'
-            'MEMORY:.status.conditions[?(@.type=="MemoryPressure")].status\'',
+            _PRESSURE,
             "df -h / /var/lib; df -i / /var/lib   # on the nodes",
         ),
         "False everywhere; more than 15% of the disk and 5% of the inodes free",
@@ -316,11 +319,7 @@ CHECKS: Final = (
     Check(
         "disk",
         "There is room for the images on every node",
-        (
-            "kubectl get nodes -o 'custom-columns=NODE:.metadata.name,"
-            'DISK:.status.conditions[?(@.type=="DiskPressure")].status,'
-            'MEMORY:.status.conditions[?(@.type=="MemoryPressure")].status\'',
-        ),
+        (_PRESSURE,),
         "False everywhere",
         "under pressure kubelet removes images and evicts pods, and the roll stops at that node",
         _ROLLING,

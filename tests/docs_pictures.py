@@ -18,6 +18,7 @@ import tempfile
 from pathlib import Path
 
 from tests.docs_examples import ROOT
+from tests.helpers import read_terminal
 
 FOLDER = ROOT / "docs" / "pictures"
 LARGEST = 300_000
@@ -57,17 +58,8 @@ def in_terminal(command: str) -> str:
         shlex.split(command), cwd=ROOT, env=environment, stdout=theirs, stdin=theirs, stderr=subprocess.DEVNULL
     ):
         os.close(theirs)
-        pieces = []
-        while True:
-            try:
-                piece = os.read(ours, 65536)
-            except OSError:  # Linux says so when the other end is closed
-                break
-            if not piece:
-                break
-            pieces.append(piece)
-    os.close(ours)
-    return b"".join(pieces).decode().replace("\r\n", "\n")
+        printed = read_terminal(ours)
+    return printed.decode().replace("\r\n", "\n")
 
 
 def as_svg(name: str, command: str, printed: str, lines: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,21 @@ def lint_spec(
     """
     old_text = spec_text(old, base or from_kops or kops) if old is not None else None
     return lint_text(spec_text(lines, base or kops), kops, old_text, from_kops).findings
+
+
+def read_terminal(ours: int) -> bytes:
+    """All that is written to the other side of a pseudo terminal; closes this one."""
+    pieces = []
+    while True:
+        try:
+            piece = os.read(ours, 65536)
+        except OSError:  # so Linux says that the other side is closed
+            break
+        if not piece:
+            break
+        pieces.append(piece)
+    os.close(ours)
+    return b"".join(pieces)
 
 
 def _releases(kops: str | None) -> Releases | None:

@@ -15,7 +15,7 @@ import pytest
 from calico_lint.cli import main as lint
 from calico_lint.plain import LIKENESSES, register
 from simulator.cli import main as sim
-from tests.helpers import ROOT
+from tests.helpers import ROOT, read_terminal
 
 SPEC = "fixtures/specs/calico-v2-to-v3.yaml"
 PLAN = ["simulator", "plan", SPEC, "--kops-version", "1.12.3", "--replications", "4"]
@@ -107,16 +107,7 @@ def test_terminals(name: str, setting: dict[str, str], coloured: bool) -> None:
     environment = {"PATH": os.environ["PATH"], "TERM": "xterm-256color", "COLUMNS": "70", "LANG": "C.UTF-8", **setting}
     child = subprocess.Popen([sys.executable, "-m", *COMMANDS[name]], cwd=ROOT, stdout=theirs, env=environment)
     os.close(theirs)
-    output = b""
-    while True:
-        try:
-            piece = os.read(ours, 65536)
-        except OSError:  # so Linux says that the other side is closed
-            break
-        if not piece:
-            break
-        output += piece
-    os.close(ours)
+    output = read_terminal(ours)
     assert child.wait(timeout=60) in (0, 1)
     text = output.decode()
     colours = re.findall(r"\x1b\[[\d;]*3[0-7][\d;]*m|\x1b\[[\d;]*4[0-7][\d;]*m", text)
